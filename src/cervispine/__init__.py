@@ -1,0 +1,89 @@
+"""cervispine: cervical OPLL on sagittal MRI, from a folder of DICOM to a surgeon comparison.
+
+The data take one way, and each step is an object of its own:
+
+    Loader.index -> Cohort -> Preprocessor -> Classifier -> Predictions -> Evaluator -> Comparison
+
+records          the values that flow between the steps
+exceptions       the errors, each with a stable code
+loading          a folder of DICOM to a Cohort, a Study to a Volume
+preprocessing    a Volume to a Tensor
+backbones        a name to a network, through entry points
+phantom          the embedded default data: synthetic patients with their truth
+classification   Tensors to Predictions: training, threshold, storage
+evaluation       the statistics, usable on anyone's numbers, without torch
+reporting        figures, tables, the HTML report
+experiment       the paper's whole design as one call
+cli              the command line
+testing          what the author of a plug-in runs
+
+Importing the package imports none of these: each public name is found when first used.
+Research use only; no real OPLL image has been through it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cervispine.backbones import Backbone, list_backbones
+    from cervispine.classification import Classifier, OPLLClassifier
+    from cervispine.evaluation import Comparison, Evaluation, Evaluator, ReaderTable
+    from cervispine.experiment import run_experiment
+    from cervispine.loading import Loader
+    from cervispine.phantom import Phantom
+    from cervispine.preprocessing import Preprocessor
+    from cervispine.records import Cohort, Predictions, Series, Study, Volume
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Backbone": "backbones",
+    "Classifier": "classification",
+    "Cohort": "records",
+    "Comparison": "evaluation",
+    "Evaluation": "evaluation",
+    "Evaluator": "evaluation",
+    "Loader": "loading",
+    "OPLLClassifier": "classification",
+    "Phantom": "phantom",
+    "Predictions": "records",
+    "Preprocessor": "preprocessing",
+    "ReaderTable": "evaluation",
+    "Series": "records",
+    "Study": "records",
+    "Volume": "records",
+    "list_backbones": "backbones",
+    "run_experiment": "experiment",
+}
+
+__all__ = [
+    "Backbone",
+    "Classifier",
+    "Cohort",
+    "Comparison",
+    "Evaluation",
+    "Evaluator",
+    "Loader",
+    "OPLLClassifier",
+    "Phantom",
+    "Predictions",
+    "Preprocessor",
+    "ReaderTable",
+    "Series",
+    "Study",
+    "Volume",
+    "list_backbones",
+    "run_experiment",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,27 @@
+"""The values that flow through cervispine, each frozen once made.
+
+geometry       where a stack of slices lies in the patient
+study          Series, Study and Volume: what is known of an examination, and its pixels
+intake         Problem and IntakeReport: what became of every file that was found
+cohort         Cohort: an immutable sequence of studies, with labels, split and leakage
+predictions    Predictions: what a classifier says of studies
+tables         the CSV files that people bring: read strictly, every fault listed at once
+files          writing files so that a reader never sees half of one
+"""
+
+from cervispine.records.cohort import Cohort
+from cervispine.records.geometry import Geometry
+from cervispine.records.intake import IntakeReport, Problem
+from cervispine.records.predictions import Predictions
+from cervispine.records.study import Series, Study, Volume
+
+__all__ = [
+    "Cohort",
+    "Geometry",
+    "IntakeReport",
+    "Predictions",
+    "Problem",
+    "Series",
+    "Study",
+    "Volume",
+]

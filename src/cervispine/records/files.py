@@ -1,0 +1,76 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cervispine.exceptions import ResourceError
+
+__all__ = ["make_folder", "write_bytes", "write_json", "write_text"]
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a temporary file beside it, then a rename.
+
+    Raises
+    ------
+    ResourceError
+        When the file cannot be written (``OUTPUT_UNWRITABLE``).
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            # mkstemp makes files private to the user; a result is as readable as any other file.
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(temporary).chmod(0o666 & ~umask)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text whole or not at all; see :func:`write_bytes`."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole or not at all, refusing NaN and infinity, which JSON does not have."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder and its parents, and make sure that files can be written into it.
+
+    Raises
+    ------
+    ResourceError
+        When it cannot be made or written to (``OUTPUT_UNWRITABLE``).
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return folder
+
+
+def _unwritable(path: Path, error: OSError) -> ResourceError:
+    return ResourceError(
+        f"cannot write here: {error.strerror or type(error).__name__}",
+        where=str(path),
+        advice="choose a folder that you may write to, on a disk with room",
+        code="OUTPUT_UNWRITABLE",
+    )

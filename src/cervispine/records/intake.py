@@ -1,0 +1,101 @@
+"""What became of every file that was found."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from cervispine.records.files import write_text
+from cervispine.records.tables import safe_cell
+
+__all__ = ["IntakeReport", "Problem"]
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """One item that was not used, or is to be known about, and why.
+
+    Parameters
+    ----------
+    code
+        A stable code in capitals, for example "GEOMETRY_MISSING".
+    reason
+        One sentence without anything that names a patient.
+    item
+        The file relative to the folder indexed, or a UID.
+    fate
+        "rejected": it should have been usable and is not. "ignored": it was never meant.
+        "noted": it is used all the same.
+    files
+        How many files are concerned.
+    """
+
+    code: str
+    reason: str
+    item: str = ""
+    fate: Literal["rejected", "ignored", "noted"] = "rejected"
+    files: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class IntakeReport:
+    """The account of an intake: found = used + rejected + ignored, in files.
+
+    Raises
+    ------
+    AssertionError
+        When the account does not add up, which is a fault of the loader, never of the data.
+    """
+
+    found: int
+    used: int
+    problems: tuple[Problem, ...] = attrs.field(default=(), repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.found != self.used + self.rejected + self.ignored:
+            raise AssertionError(
+                f"intake does not add up: {self.found} found, {self.used} used, "
+                f"{self.rejected} rejected, {self.ignored} ignored"
+            )
+
+    def _files(self, fate: str) -> int:
+        return sum(problem.files for problem in self.problems if problem.fate == fate)
+
+    @property
+    def rejected(self) -> int:
+        """Files that should have been usable and are not."""
+        return self._files("rejected")
+
+    @property
+    def ignored(self) -> int:
+        """Files that were never meant: other planes, other sequences, no images."""
+        return self._files("ignored")
+
+    def summary(self) -> str:
+        """Return the account as text: the sum first, then one line a code."""
+        lines = [
+            f"{self.found} files found = {self.used} used "
+            f"+ {self.rejected} rejected + {self.ignored} ignored"
+        ]
+        counts: Counter[tuple[str, str]] = Counter()
+        for problem in self.problems:
+            counts[problem.fate, problem.code] += problem.files
+        for (fate, code), files in sorted(counts.items()):
+            example = next(p for p in self.problems if (p.fate, p.code) == (fate, code))
+            lines.append(f"  {fate:8} {code:24} {files:6} files: {example.reason}")
+        return "\n".join(lines)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write ``item,code,reason`` for everything rejected or ignored, a row an item."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(["item", "code", "reason"])
+        for problem in self.problems:
+            if problem.fate != "noted":
+                writer.writerow([safe_cell(problem.item), problem.code, problem.reason])
+        write_text(Path(path), buffer.getvalue())

@@ -1,0 +1,86 @@
+"""What a classifier says of studies."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from cervispine.records.files import write_text
+from cervispine.records.tables import safe_cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Predictions"]
+
+ADVICE = {1: "CT advised", 0: "no OPLL called"}
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Predictions:
+    """Probabilities and calls for a sequence of studies, in their order.
+
+    Parameters
+    ----------
+    patients
+        Identifiers, as text.
+    probabilities
+        float64 (n,): calibrated probability of the positive class.
+    threshold
+        A study is called positive when its probability is at or above it. It was chosen on
+        validation data and travels with the model.
+    model
+        The name of the model.
+    provenance
+        Versions, seed and hashes of the model that made them.
+    """
+
+    patients: tuple[str, ...] = attrs.field(repr=lambda ids: f"<{len(ids)} patients>")
+    probabilities: NDArray[np.float64] = attrs.field(repr=False)
+    threshold: float
+    model: str
+    provenance: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+    @property
+    def calls(self) -> NDArray[np.int64]:
+        """int64 (n,): 1 where the probability reaches the threshold."""
+        return (self.probabilities >= self.threshold).astype(np.int64)
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """The clinical act that would follow: an OPLL suspected on MRI is confirmed by CT."""
+        return tuple(ADVICE[int(call)] for call in self.calls)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return columns patient, model, score, call and advice, a row a study."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "patient": self.patients,
+                "model": self.model,
+                "score": self.probabilities,
+                "call": self.calls,
+                "advice": self.advice,
+            }
+        )
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write ``patient,model,score,call``: the scores.csv that a comparison reads."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(["patient", "model", "score", "call"])
+        # repr of a float reads back as the same float.
+        for patient, score, call in zip(self.patients, self.probabilities, self.calls, strict=True):
+            writer.writerow([safe_cell(patient), self.model, repr(float(score)), int(call)])
+        write_text(Path(path), buffer.getvalue())

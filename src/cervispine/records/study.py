@@ -1,0 +1,194 @@
+"""Series, Study and Volume: what is known of an examination, and its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from cervispine.exceptions import AmbiguousSeriesError, PixelError
+from cervispine.records.geometry import Geometry
+
+__all__ = ["Series", "Study", "Volume"]
+
+
+def _frozen_mapping(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(value))
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Mapped:
+    """Pickling for values that hold a read-only mapping, which Python does not pickle."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            field.name: dict(value) if isinstance(value, MappingProxyType) else value
+            for field in attrs.fields(type(self))
+            for value in [getattr(self, field.name)]
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(
+                self, name, _frozen_mapping(value) if isinstance(value, dict) else value
+            )
+
+
+@attrs.frozen(kw_only=True)
+class Series(_Mapped):
+    """One stack of parallel slices, known from its headers alone.
+
+    Parameters
+    ----------
+    uid
+        SeriesInstanceUID.
+    plane
+        "sagittal", "coronal", "axial" or "oblique".
+    sequence
+        The weighting: "T1", "T2", "PD", "STIR" or "unknown".
+    files
+        One path a slice, in order along the normal of the slices.
+    shape
+        Slices, rows, columns.
+    geometry
+        Where the stack lies in the patient.
+    transfer_syntax
+        UID of the encoding of the pixels.
+    frame_of_reference_uid
+        FrameOfReferenceUID, empty when absent.
+    pixel_hash
+        SHA-256 of the encoded pixel data of the middle slice: equal for a copied image
+        whatever its header says.
+    protocol
+        Header values that describe the acquisition (field strength, TR, TE, manufacturer ...).
+    """
+
+    uid: str
+    plane: str
+    sequence: str
+    files: tuple[Path, ...] = attrs.field(repr=lambda files: f"<{len(files)} files>")
+    shape: tuple[int, int, int]
+    geometry: Geometry = attrs.field(repr=False)
+    transfer_syntax: str = attrs.field(repr=False)
+    frame_of_reference_uid: str = attrs.field(default="", repr=False)
+    pixel_hash: str = attrs.field(default="", repr=False)
+    protocol: Mapping[str, Any] = attrs.field(
+        factory=dict, converter=_frozen_mapping, repr=False, hash=False
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Study(_Mapped):
+    """A patient's imaging study, as in DICOM.
+
+    Parameters
+    ----------
+    patient
+        The patient's identifier, as text. Never shown by ``repr`` nor in an error.
+    uid
+        StudyInstanceUID.
+    series
+        The series that were accepted, at most one for each sequence wanted.
+    label
+        1 for OPLL, 0 for degenerative stenosis, None while unknown.
+    attributes
+        The other columns of labels.csv: type, site, age, sex ...
+    """
+
+    patient: str = attrs.field(repr=False)
+    uid: str
+    series: tuple[Series, ...]
+    label: int | None = None
+    attributes: Mapping[str, Any] = attrs.field(
+        factory=dict, converter=_frozen_mapping, repr=False, hash=False
+    )
+
+    def one_series(self, sequence: str) -> Series:
+        """Return the series of one sequence.
+
+        Raises
+        ------
+        AmbiguousSeriesError
+            When the study holds none, or more than one.
+        """
+        fitting = [series for series in self.series if series.sequence == sequence]
+        if len(fitting) == 1:
+            return fitting[0]
+        held = sorted({series.sequence for series in self.series})
+        raise AmbiguousSeriesError(
+            f"{len(fitting)} {sequence} series where exactly one is needed; the study holds {held}",
+            where=f"study {self.uid}",
+            advice="index with the sequences you mean to read: Loader(sequences=(...))",
+            code="SERIES_MISSING" if not fitting else "SERIES_MIXED",
+        )
+
+
+def _float32_stack(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    stack = np.asarray(pixels, dtype=np.float32)
+    stack.flags.writeable = False
+    return stack
+
+
+def _float64_matrix(affine: NDArray[Any]) -> NDArray[np.float64]:
+    matrix = np.array(affine, dtype=np.float64)
+    matrix.flags.writeable = False
+    return matrix
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Volume:
+    """The pixels of one series, with where they lie and what was done to them.
+
+    Parameters
+    ----------
+    pixels
+        float32 (slices, rows, columns), after the modality's rescale; read-only.
+    affine
+        float64 (4, 4): index (slice, row, column) to patient LPS, mm, at pixel centres.
+    sequence
+        "T1", "T2", "PD", "STIR" or "unknown".
+    history
+        What was done so far, one sentence a step, oldest first.
+
+    Raises
+    ------
+    PixelError
+        When the pixels are not three-dimensional or not finite.
+    """
+
+    pixels: NDArray[np.float32] = attrs.field(
+        converter=_float32_stack, repr=lambda pixels: f"<float32 {pixels.shape}>"
+    )
+    affine: NDArray[np.float64] = attrs.field(converter=_float64_matrix, repr=False)
+    sequence: str = "unknown"
+    history: tuple[str, ...] = attrs.field(default=(), repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.pixels.ndim != 3 or 0 in self.pixels.shape:
+            raise PixelError(
+                f"a volume has slices, rows and columns; these pixels have {self.pixels.shape}"
+            )
+        if not np.isfinite(self.pixels).all():
+            raise PixelError("the pixels hold values that are not finite", code="IMAGE_DEGENERATE")
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Distance between slices, rows and columns, mm."""
+        slices, rows, columns = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(slices), float(rows), float(columns)
+
+    def with_step(
+        self, step: str, *, pixels: NDArray[Any], affine: NDArray[Any] | None = None
+    ) -> Volume:
+        """Return the volume after one more step of its history."""
+        return attrs.evolve(
+            self,
+            pixels=pixels,
+            affine=self.affine if affine is None else affine,
+            history=(*self.history, step),
+        )
