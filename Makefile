@@ -1,0 +1,45 @@
+# Each target builds what it needs; nothing is expected but Python 3.11 or later and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEMO ?= demo
+
+.PHONY: help venv demo test lint docs bench clean
+
+help:
+	@echo "make demo   run the paper's study on phantoms; the report is $(DEMO)/report.html"
+	@echo "make test   run the tests"
+	@echo "make lint   ruff and mypy"
+	@echo "make docs   build the documentation into docs/_build"
+	@echo "make bench  run the benchmarks"
+	@echo "make clean  remove the environment and everything built"
+
+# The stamp is remade when the dependencies change, so an old environment is never trusted.
+$(VENV)/.stamp: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'cervispine needs Python 3.11 or later; make PYTHON=... names another')"
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group test --group lint --group docs
+	touch $@
+
+venv: $(VENV)/.stamp
+
+demo: venv
+	$(BIN)/cervispine experiment --preset quick --out $(DEMO)
+
+test: venv
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+
+lint: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: venv
+	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build/html
+
+bench: venv
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) $(DEMO) docs/_build docs/generated .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,15 @@
+"""Studies to predictions.
+
+estimator     Classifier and OPLLClassifier: scikit-learn outside, a plain torch module inside
+inputs        studies and their truth, and the part held out for validation
+pooling       how the slices of a study become one answer
+training      the loop: epochs, validation, early stopping, checkpoints
+calibration   logits to probabilities, by the temperature that validation data ask for
+hardware      which device and which precision the machine offers
+storage       a fitted classifier to a folder and back: safetensors and JSON, nothing unpickled
+card          the model card that is saved beside the weights
+"""
+
+from cervispine.classification.estimator import Classifier, OPLLClassifier
+
+__all__ = ["Classifier", "OPLLClassifier"]

@@ -1,0 +1,348 @@
+"""Classifier and OPLLClassifier: scikit-learn outside, a plain torch module inside."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from cervispine.backbones import build_backbone, find_backbone
+from cervispine.classification.calibration import fit_temperature, positive_probability
+from cervispine.classification.hardware import choose_device, choose_precision
+from cervispine.classification.inputs import labelled_studies, validation_part
+from cervispine.classification.pooling import PooledSlices, check_pooling
+from cervispine.classification.training import Images, Recipe, margins_of, train
+from cervispine.evaluation import choose_threshold
+from cervispine.exceptions import UsageError
+from cervispine.preprocessing import Preprocessor
+from cervispine.progress import progress
+from cervispine.records import Predictions, Study
+from cervispine.records.files import make_folder
+
+__all__ = ["Classifier", "OPLLClassifier"]
+
+
+@attrs.define(eq=False, kw_only=True, slots=False, repr=False)
+class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Tell two classes of studies apart with a convolutional network.
+
+    A scikit-learn estimator whose ``X`` is a sequence of :class:`~cervispine.Study` and whose
+    ``y`` is 0/1; ``clone``, ``GridSearchCV``, ``cross_val_predict`` and pickling work. The
+    network itself is an ordinary ``nn.Module`` in ``module_``.
+
+    Parameters
+    ----------
+    backbone
+        Name of an installed backbone, ``list_backbones()``, or ``distribution:name``.
+    preprocessor
+        What turns studies into tensors; None for ``Preprocessor()``.
+    pooling
+        How slices become a patient: "channels" gives them to the network side by side, "mean"
+        and "max" pool the logits of each slice alone.
+    pretrained
+        None for random weights, True for the backbone's own.
+    epochs, batch_size, learning_rate, weight_decay
+        Of AdamW, with a short linear climb and a cosine descent of the learning rate.
+    patience
+        Stop after so many epochs without a better validation loss.
+    class_weight
+        "balanced" weighs the classes equally in the loss; None weighs every study equally.
+    augment
+        Change the training images a little each time they are seen.
+    validation
+        Share of the patients of ``X`` kept out of training to choose the epoch, the temperature
+        and the threshold; or the identifiers of these patients.
+    calibrate
+        Divide the logits by the temperature that the validation part asks for.
+    device
+        "auto", "cpu", "cuda" ...
+    precision
+        Of training: "auto", "float32" or "bfloat16". Evaluation is in float32.
+    seed
+        Decides everything random: weights, validation part, order, augmentation.
+    progress
+        True for a bar, False for silence, None for a bar on a terminal and log lines elsewhere.
+
+    Attributes
+    ----------
+    module_ : nn.Module
+        float32 (n, channels, rows, columns) to logits (n, 2); the weights of the best epoch.
+    threshold_ : float
+        Probability at or above which a study is called positive: Youden's on the validation part.
+    temperature_ : float
+        What logits are divided by.
+    classes_ : ndarray
+        [0, 1].
+    history_ : tuple of dict
+        Training loss, validation loss and validation AUC of each epoch.
+    record_ : dict
+        How it was trained: versions, device, precision, numbers of patients, best epoch.
+    """
+
+    class_names: ClassVar[tuple[str, str]] = ("negative", "positive")
+    intended_use: ClassVar[str] = "Research on medical images. Not a medical device."
+
+    backbone: str = "resnet50"
+    preprocessor: Preprocessor | None = None
+    pooling: str = "channels"
+    pretrained: bool | None = None
+    epochs: int = 30
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    patience: int = 10
+    class_weight: str | None = "balanced"
+    augment: bool = True
+    validation: float | Sequence[str] = 0.15
+    calibrate: bool = True
+    device: str = "auto"
+    precision: str = "auto"
+    seed: int = 0
+    progress: bool | None = None
+
+    def fit(
+        self,
+        X: Sequence[Study],
+        y: ArrayLike | None = None,
+        *,
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Train on studies.
+
+        Parameters
+        ----------
+        X
+            Studies; a :class:`~cervispine.Cohort` or any sequence.
+        y
+            (n,) 0/1, 1 for the positive class; None for the studies' own labels.
+        run_dir
+            Folder for a checkpoint after each epoch.
+        resume
+            Continue from the checkpoint in ``run_dir``; refused when parameters or data differ.
+
+        Raises
+        ------
+        UsageError
+            A parameter that cannot be meant.
+        BackboneError
+            The backbone is missing or breaks its contract; found before any image is read.
+        LabelError
+            A label is missing or not 0/1, or a class is absent.
+        LoadError
+            A study cannot be read.
+        TrainingError
+            Training could not resume, or its loss was not finite.
+        """
+        self._check_parameters()
+        studies, truth = labelled_studies(X, y)
+        device = choose_device(self.device)
+        recipe = Recipe(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            class_weight=self.class_weight,
+            device=device,
+            precision=choose_precision(self.precision, device),
+            seed=self.seed,
+        )
+        preprocessor = Preprocessor() if self.preprocessor is None else clone(self.preprocessor)
+        network = self._build(preprocessor, pretrained=bool(self.pretrained))
+        held_out = validation_part(studies, truth, self.validation, self.seed)
+        folder = None if run_dir is None else make_folder(Path(run_dir))
+
+        pixels = preprocessor.transform(studies)
+        kept_in = torch.from_numpy(np.flatnonzero(~held_out))
+        kept_out = torch.from_numpy(np.flatnonzero(held_out))
+        validation = Images(pixels[kept_out], truth[held_out])
+        with progress(f"training {self.backbone}", shown=self.progress) as report:
+            trained = train(
+                network,
+                Images(pixels[kept_in], truth[~held_out]),
+                validation,
+                recipe,
+                augment=preprocessor.augment if self.augment else None,
+                report=report,
+                run_dir=folder,
+                resume=resume,
+                fingerprint=self._fingerprint(studies, truth, preprocessor),
+            )
+        margins = margins_of(network, validation.pixels, device, self.batch_size)
+        self.temperature_ = fit_temperature(validation.truth, margins) if self.calibrate else 1.0
+        self.threshold_ = choose_threshold(
+            validation.truth, positive_probability(margins, self.temperature_), rule="youden"
+        )
+        self.classes_ = np.array([0, 1])
+        self.preprocessor_ = preprocessor
+        self.module_ = network
+        self.device_ = device
+        self.history_ = trained.history
+        self.record_ = self._record(studies, truth, held_out, recipe, trained.best_epoch)
+        return self
+
+    def decision_function(self, X: Sequence[Study]) -> NDArray[np.float64]:
+        """Return float64 (n,): calibrated logit of the positive class over the negative one."""
+        check_is_fitted(self)
+        pixels = self.preprocessor_.transform(list(X))
+        return margins_of(self.module_, pixels, self.device_, self.batch_size) / self.temperature_
+
+    def predict_proba(self, X: Sequence[Study]) -> NDArray[np.float64]:
+        """Return float64 (n, 2): calibrated probabilities of the two classes."""
+        positive = positive_probability(self.decision_function(X))
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X: Sequence[Study]) -> NDArray[np.int64]:
+        """Return int64 (n,): 1 where the probability reaches ``threshold_``."""
+        return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
+
+    def classify(self, X: Sequence[Study]) -> Predictions:
+        """Return probabilities and calls with the patients they belong to and their provenance."""
+        probabilities = self.predict_proba(X)[:, 1]
+        return Predictions(
+            patients=tuple(study.patient for study in X),
+            probabilities=probabilities,
+            threshold=self.threshold_,
+            model=self.backbone,
+            provenance=self.record_,
+        )
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the fitted classifier as a folder: safetensors, JSON and a model card.
+
+        Raises
+        ------
+        ResourceError
+            When the folder cannot be written.
+        """
+        from cervispine.classification.storage import save_classifier
+
+        check_is_fitted(self)
+        return save_classifier(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
+        """Read a classifier that :meth:`save` wrote. No code of the folder is run.
+
+        Raises
+        ------
+        ModelFormatError
+            The folder is foreign, incomplete, damaged or of another class.
+        BackboneError
+            The backbone it needs is not installed.
+        """
+        from cervispine.classification.storage import load_classifier
+
+        return load_classifier(cls, Path(folder), device=device)
+
+    def _check_parameters(self) -> None:
+        check_pooling(self.pooling)
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is at least 1, not {getattr(self, name)}")
+        if self.class_weight not in (None, "balanced"):
+            raise UsageError(f"class_weight is None or 'balanced', not {self.class_weight!r}")
+
+    def _build(self, preprocessor: Preprocessor, *, pretrained: bool) -> torch.nn.Module:
+        """Build the network from the seed alone, whatever was drawn before."""
+        channels = len(preprocessor.sequences) * preprocessor.slices
+        side_by_side = self.pooling == "channels"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = build_backbone(
+                self.backbone,
+                in_channels=channels if side_by_side else len(preprocessor.sequences),
+                num_classes=2,
+                pretrained=pretrained,
+            )
+        if side_by_side:
+            return network
+        return PooledSlices(network, slices=preprocessor.slices, pooling=self.pooling)
+
+    def _fingerprint(
+        self, studies: Sequence[Study], truth: NDArray[np.int64], preprocessor: Preprocessor
+    ) -> str:
+        content = {
+            "parameters": self._plain_parameters(),
+            "preprocessing": preprocessor.settings(),
+            "studies": [study.uid for study in studies],
+            "pixels": [[series.pixel_hash for series in study.series] for study in studies],
+            "truth": truth.tolist(),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """Return every parameter that decides the result, that JSON can hold and others may see."""
+        parameters = self.get_params(deep=False)
+        for name in ("preprocessor", "progress", "device"):
+            parameters.pop(name)
+        if not isinstance(self.validation, float):
+            parameters.pop("validation")
+        return parameters
+
+    def _record(
+        self,
+        studies: Sequence[Study],
+        truth: NDArray[np.int64],
+        held_out: NDArray[np.bool_],
+        recipe: Recipe,
+        best_epoch: int,
+    ) -> dict[str, Any]:
+        from cervispine import __version__
+
+        backbone = find_backbone(self.backbone)
+        patients = np.array([study.patient for study in studies])
+        return {
+            "cervispine": __version__,
+            "torch": torch.__version__,
+            "backbone": self.backbone,
+            "backbone_distribution": backbone.distribution,
+            "backbone_version": backbone.version,
+            "device": str(recipe.device),
+            "precision": str(recipe.precision).removeprefix("torch."),
+            "seed": self.seed,
+            "best_epoch": best_epoch + 1,
+            "epochs": self.epochs,
+            "training_patients": len(set(patients[~held_out])),
+            "validation_patients": len(set(patients[held_out])),
+            "positive": int(truth.sum()),
+            "negative": int((1 - truth).sum()),
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A model fitted on a GPU must open on a machine without one.
+        state = dict(super().__getstate__())
+        if "module_" in state:
+            state["module_"] = _cpu_copy(state["module_"])
+            state["device_"] = torch.device("cpu")
+        return state
+
+
+@attrs.define(eq=False, kw_only=True, slots=False, repr=False)
+class OPLLClassifier(Classifier):
+    """Tell ossification of the posterior longitudinal ligament from degenerative stenosis.
+
+    The task of Qu et al. 2024 (Clin Spine Surg 37:E106) on sagittal cervical MRI; see
+    :class:`Classifier` for the parameters.
+    """
+
+    class_names: ClassVar[tuple[str, str]] = ("DSS", "OPLL")
+    intended_use: ClassVar[str] = (
+        "Research on telling cervical OPLL from degenerative spinal stenosis on sagittal MRI. "
+        "Not a medical device; a positive call asks for CT, a negative one excludes nothing."
+    )
+
+
+def _cpu_copy(module: torch.nn.Module) -> torch.nn.Module:
+    return copy.deepcopy(module).to("cpu")

@@ -1,0 +1,58 @@
+"""Which device and which precision the machine offers."""
+
+from __future__ import annotations
+
+import torch
+
+from cervispine.exceptions import UsageError
+
+__all__ = ["choose_device", "choose_precision"]
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device asked for; "auto" is the GPU where there is one, else the CPU.
+
+    Raises
+    ------
+    UsageError
+        When a device asked for by name is not there (``DEVICE_MISSING``): only "auto" falls back.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"the device {name!r} cannot be used here",
+            advice="device='auto' takes a GPU where there is one and the CPU otherwise",
+            code="DEVICE_MISSING",
+        ) from error
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the type that training computes in; "auto" is bfloat16 where it is native.
+
+    Evaluation is in float32 whatever this says: the figures of a paper must not depend on it.
+    """
+    if name not in PRECISIONS:
+        raise UsageError(f"precision is one of {PRECISIONS}, not {name!r}")
+    if name == "auto":
+        return torch.bfloat16 if _native_bfloat16(device) else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def _native_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Emulated bfloat16 is slower than float32, so only processors that have it count.
+    return device.type == "cpu" and torch.backends.mkldnn.is_available() and _avx512_bfloat16()
+
+
+def _avx512_bfloat16() -> bool:
+    # Absent from older releases of torch, where float32 is the safe answer.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16", False))

@@ -1,0 +1,165 @@
+"""A fitted classifier to a folder and back: safetensors and JSON, nothing unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from cervispine.backbones import find_backbone
+from cervispine.classification.card import model_card
+from cervispine.classification.hardware import choose_device
+from cervispine.exceptions import ModelFormatError, ProvenanceWarning
+from cervispine.preprocessing import Preprocessor
+from cervispine.records.files import make_folder, write_bytes, write_json, write_text
+
+if TYPE_CHECKING:
+    from cervispine.classification.estimator import Classifier
+
+C = TypeVar("C", bound="Classifier")
+
+__all__ = ["load_classifier", "save_classifier"]
+
+FORMAT = "cervispine/model"
+VERSION = 1
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+
+#: No configuration that cervispine writes comes near this many bytes.
+LARGEST_CONFIG = 1_000_000
+
+
+def save_classifier(classifier: Classifier, folder: Path) -> Path:
+    """Write weights, configuration, training history and model card; the configuration last."""
+    from safetensors.torch import save
+
+    make_folder(folder)
+    weights = save(
+        {
+            name: value.detach().cpu().contiguous()
+            for name, value in classifier.module_.state_dict().items()
+        }
+    )
+    write_bytes(folder / WEIGHTS, weights)
+    write_json(folder / "training.json", {"epochs": list(classifier.history_)})
+    write_text(folder / "README.md", model_card(classifier))
+    config = {
+        "format": FORMAT,
+        "version": VERSION,
+        "class": type(classifier).__name__,
+        "class_names": list(classifier.class_names),
+        "parameters": classifier._plain_parameters(),
+        "preprocessing": classifier.preprocessor_.settings(),
+        "threshold": classifier.threshold_,
+        "temperature": classifier.temperature_,
+        "record": classifier.record_,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    write_json(folder / CONFIG, config)
+    return folder
+
+
+def load_classifier(kind: type[C], folder: Path, *, device: str) -> C:
+    """Read what :func:`save_classifier` wrote, refusing anything else."""
+    config = _read_config(folder)
+    if config["class"] != kind.__name__:
+        raise _refused(folder, f"it holds a {config['class']}, not a {kind.__name__}")
+    try:
+        classifier = kind(**config["parameters"])
+        preprocessor = Preprocessor.from_settings(config["preprocessing"])
+        record, class_names = dict(config["record"]), tuple(config["class_names"])
+        threshold, temperature = float(config["threshold"]), float(config["temperature"])
+    except (TypeError, ValueError, KeyError) as error:
+        raise _refused(folder, "its configuration is not what this version writes") from error
+    if class_names != classifier.class_names or not np.isfinite([threshold, temperature]).all():
+        raise _refused(folder, "its classes or its threshold are not those of this class")
+    _compare_backbone(record)
+    network = classifier._build(preprocessor, pretrained=False)
+    network.load_state_dict(_read_weights(folder, config, network.state_dict()))
+    classifier.device_ = choose_device(device)
+    classifier.module_ = network.to(classifier.device_).eval()
+    classifier.preprocessor_ = preprocessor
+    classifier.threshold_ = threshold
+    classifier.temperature_ = temperature
+    classifier.classes_ = np.array([0, 1])
+    classifier.history_ = _read_history(folder)
+    classifier.record_ = record
+    return classifier
+
+
+def _refused(folder: Path, reason: str) -> ModelFormatError:
+    return ModelFormatError(
+        f"this is not a model that can be loaded: {reason}",
+        where=str(folder),
+        advice="give a folder that Classifier.save wrote with a version of cervispine like this",
+    )
+
+
+def _read_json(folder: Path, name: str) -> Any:
+    path = folder / name
+    try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise _refused(folder, f"{name} is larger than any that cervispine writes")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _refused(folder, f"{name} cannot be read") from error
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    config = _read_json(folder, CONFIG)
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise _refused(folder, f"{CONFIG} does not say {FORMAT!r}")
+    if config.get("version") != VERSION:
+        raise _refused(
+            folder, f"its format has version {config.get('version')}, this reads {VERSION}"
+        )
+    missing = {"class", "parameters", "preprocessing", "record", "weights_sha256"} - set(config)
+    if missing:
+        raise _refused(folder, f"{CONFIG} lacks {sorted(missing)}")
+    return config
+
+
+def _read_history(folder: Path) -> tuple[dict[str, float], ...]:
+    try:
+        return tuple(dict(epoch) for epoch in _read_json(folder, "training.json")["epochs"])
+    except (TypeError, ValueError, KeyError) as error:
+        raise _refused(folder, "training.json is not what cervispine writes") from error
+
+
+def _read_weights(folder: Path, config: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        content = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise _refused(folder, f"{WEIGHTS} cannot be read") from error
+    if hashlib.sha256(content).hexdigest() != config["weights_sha256"]:
+        raise _refused(folder, f"{WEIGHTS} is damaged or of another model: its hash differs")
+    try:
+        weights = load(content)
+    except (SafetensorError, ValueError) as error:
+        raise _refused(folder, f"{WEIGHTS} is not a safetensors file") from error
+    if {name: value.shape for name, value in weights.items()} != {
+        name: value.shape for name, value in expected.items()
+    }:
+        raise _refused(folder, "its weights do not fit the backbone")
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise _refused(folder, "its weights are not all finite")
+    return weights
+
+
+def _compare_backbone(record: dict[str, Any]) -> None:
+    backbone = find_backbone(record["backbone"])
+    made_with = (record["backbone_distribution"], record["backbone_version"])
+    if (backbone.distribution, backbone.version) != made_with:
+        warnings.warn(
+            f"the model was made with the backbone of {' '.join(made_with)}; installed is "
+            f"{backbone.distribution} {backbone.version}",
+            ProvenanceWarning,
+            stacklevel=4,
+        )
