@@ -1,0 +1,190 @@
+"""The run folder: lock, manifest, split.csv, what makes a run resumable."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from cervispine.exceptions import LabelError, UsageError
+from cervispine.records import Cohort
+from cervispine.records.files import make_folder, write_json, write_text
+from cervispine.records.tables import raise_faults, read_table, safe_cell
+
+__all__ = ["PARTS", "RunFolder", "read_split", "write_split"]
+
+FORMAT = "cervispine/run"
+VERSION = 1
+PARTS = ("train", "validation", "test")
+
+#: The distributions whose versions can change a result.
+RECORDED = ("cervispine", "torch", "torchvision", "numpy", "pydicom", "scikit-learn", "scipy")
+
+
+class RunFolder:
+    """A folder that holds one run, and knows whether it is the same run that continues.
+
+    Parameters
+    ----------
+    path
+        Where the run is kept.
+    configuration
+        Everything that decides the result, as JSON can hold it.
+    """
+
+    def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
+        self.path = path
+        self.configuration = json.loads(json.dumps(configuration))
+        self.seconds: dict[str, float] = {}
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where the manifest is."""
+        return self.path / "manifest.json"
+
+    @contextmanager
+    def opened(self, *, resume: bool) -> Iterator[RunFolder]:
+        """Hold the folder for this process alone, and check that it may be used.
+
+        Raises
+        ------
+        ResourceError
+            The folder cannot be written.
+        UsageError
+            Another process runs in it (``RUN_LOCKED``); it holds a run already (``RUN_EXISTS``);
+            there is nothing to resume, or another configuration (``RESUME_MISMATCH``).
+        """
+        make_folder(self.path)
+        lock = filelock.FileLock(self.path / ".lock", blocking=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise UsageError(
+                "another process is running in this folder",
+                where=str(self.path),
+                advice="wait for it, or choose another folder",
+                code="RUN_LOCKED",
+            ) from error
+        try:
+            self._check(resume=resume)
+            self._write("started")
+            yield self
+        finally:
+            lock.release()
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the wall time of a step to the manifest."""
+        start = time.monotonic()
+        yield
+        self.seconds[step] = round(self.seconds.get(step, 0) + time.monotonic() - start, 1)
+
+    def finish(self, found: Mapping[str, Any]) -> None:
+        """Write the manifest of a run that is done."""
+        self._write("finished", found)
+
+    def _check(self, *, resume: bool) -> None:
+        if not self.manifest_path.is_file():
+            if resume:
+                raise UsageError(
+                    "there is no run here to resume",
+                    where=str(self.path),
+                    advice="start it without --resume",
+                    code="RESUME_MISMATCH",
+                )
+            return
+        if not resume:
+            raise UsageError(
+                "the folder holds a run already",
+                where=str(self.path),
+                advice="choose another folder; --resume continues a run that was interrupted",
+                code="RUN_EXISTS",
+            )
+        manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        self.seconds = dict(manifest.get("seconds", {}))
+        before, now = manifest.get("configuration", {}), self.configuration
+        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        if changed:
+            raise UsageError(
+                f"the run here was started with other values of {', '.join(changed)}",
+                where=str(self.path),
+                advice="resume with the same command, or start anew in another folder",
+                code="RESUME_MISMATCH",
+            )
+
+    def _write(self, state: str, found: Mapping[str, Any] | None = None) -> None:
+        manifest = {
+            "format": FORMAT,
+            "version": VERSION,
+            "state": state,
+            "configuration": self.configuration,
+            "versions": {name: version(name) for name in RECORDED},
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "seconds": self.seconds,
+            "files": {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted(self.path.glob("*.csv"))
+            },
+            **(found or {}),
+        }
+        write_json(self.manifest_path, manifest)
+
+
+def write_split(path: Path, parts: Mapping[str, Cohort]) -> None:
+    """Write ``patient,part`` for every patient of every part."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["patient", "part"])
+    for part in PARTS:
+        for patient in sorted(set(parts[part].patients)):
+            writer.writerow([safe_cell(patient), part])
+    write_text(path, buffer.getvalue())
+
+
+def read_split(path: str | Path, cohort: Cohort) -> dict[str, Cohort]:
+    """Divide a cohort as a ``patient,part`` file says.
+
+    Raises
+    ------
+    LabelError
+        Unknown parts, patients listed twice (``SPLIT_INVALID``), patients without a row or rows
+        without a study (``SPLIT_UNMATCHED``), a part that is empty.
+    LeakageError
+        Two parts share a patient or an image.
+    """
+    table = read_table(path, required=("patient", "part"), code="SPLIT")
+    part_of: dict[str, str] = {}
+    faults = []
+    for row in table.rows:
+        if row["part"] not in PARTS:
+            faults.append(f"row {row.number}: part {row['part']!r} is none of {', '.join(PARTS)}")
+        if row["patient"] in part_of:
+            faults.append(f"row {row.number}: the patient has a row already")
+        part_of[row["patient"]] = row["part"]
+    raise_faults(faults, path=table.path, code="SPLIT_INVALID")
+    known = set(cohort.patients)
+    faults = [f"row {row.number}: no study" for row in table.rows if row["patient"] not in known]
+    if absent := len(known - set(part_of)):
+        faults.append(f"{absent} of {len(known)} patients have no row")
+    raise_faults(faults, path=table.path, code="SPLIT_UNMATCHED")
+
+    parts = {
+        part: cohort.where(lambda study, part=part: part_of[study.patient] == part)
+        for part in PARTS
+    }
+    if empty := [part for part in PARTS if not len(parts[part])]:
+        raise LabelError(f"no patient is in {empty}", where=str(path), code="SPLIT_INVALID")
+    for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        parts[first].refuse_leakage(parts[second])
+    return parts

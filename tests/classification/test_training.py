@@ -1,0 +1,141 @@
+"""The loop on small tensors: it learns, stops, resumes, and the seed decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cervispine.classification.training import CHECKPOINT, Images, Recipe, margins_of, train
+from cervispine.exceptions import TrainingError
+
+RECIPE = Recipe(
+    epochs=6,
+    batch_size=8,
+    learning_rate=1e-2,
+    weight_decay=0.0,
+    patience=6,
+    class_weight="balanced",
+    device=torch.device("cpu"),
+    precision=torch.float32,
+    seed=0,
+)
+
+
+def images(count: int, seed: int, *, separable: bool = True) -> Images:
+    generator = np.random.default_rng(seed)
+    truth = np.arange(count) % 2
+    pixels = generator.normal(size=(count, 1, 16, 16)).astype(np.float32)
+    if separable:
+        pixels[truth == 1, :, 4:8, 4:8] += 2
+    return Images(torch.from_numpy(pixels), truth)
+
+
+def network(seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 5), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2),
+            nn.Flatten(), nn.Linear(4 * 12 * 12, 2),
+        )  # fmt: skip
+
+
+def jitter(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return batch + 0.05 * torch.randn(batch.shape, generator=generator)
+
+
+def fit(net: nn.Module, recipe: Recipe = RECIPE, **more: object):  # type: ignore[no-untyped-def]
+    reports: list[int] = []
+    trained = train(
+        net,
+        more.pop("training", images(41, 1)),  # type: ignore[arg-type]
+        more.pop("validation", images(20, 2)),  # type: ignore[arg-type]
+        recipe,
+        augment=jitter,
+        report=lambda done, total: reports.append(done),
+        **more,  # type: ignore[arg-type]
+    )
+    assert reports == list(range(reports[0], reports[0] + len(reports))) if reports else True
+    return trained
+
+
+def weights(net: nn.Module) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in net.state_dict().values())
+
+
+def test_learns_what_can_be_learnt() -> None:
+    net = network()
+    trained = fit(net)
+    assert len(trained.history) == 6
+    assert trained.history[trained.best_epoch]["auc"] > 0.95
+    unseen = images(40, 3)
+    margins = margins_of(net, unseen.pixels, RECIPE.device, 8)
+    assert ((margins > 0) == unseen.truth).mean() > 0.85
+
+
+def test_seed_decides_and_leaves_the_global_generator_alone() -> None:
+    first, second, other = network(), network(), network()
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    fit(first)
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(99)
+    fit(second)
+    fit(other, attrs.evolve(RECIPE, seed=1))
+    assert weights(first) == weights(second)
+    assert weights(first) != weights(other)
+
+
+def test_interrupted_run_continues_to_the_same_weights(tmp_path: Path) -> None:
+    straight, broken = network(), network()
+    fit(straight)
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            broken, images(41, 1), images(20, 2), RECIPE,
+            augment=jitter, report=stop, run_dir=tmp_path, fingerprint="a",
+        )  # fmt: skip
+    again = network(seed=7)
+    trained = fit(again, run_dir=tmp_path, resume=True, fingerprint="a")
+    assert len(trained.history) == 6
+    assert weights(straight) == weights(again)
+
+
+def test_resume_refuses_nothing_and_something_else(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="RESUME_NOTHING"):
+        fit(network(), run_dir=tmp_path, resume=True)
+    fit(network(), run_dir=tmp_path, fingerprint="a")
+    assert (tmp_path / CHECKPOINT).is_file()
+    with pytest.raises(TrainingError, match="RESUME_MISMATCH"):
+        fit(network(), run_dir=tmp_path, resume=True, fingerprint="b")
+
+
+def test_stops_early_and_keeps_the_best_epoch() -> None:
+    recipe = attrs.evolve(RECIPE, epochs=40, patience=3)
+    net = network()
+    noise = images(20, 2, separable=False)
+    trained = fit(net, recipe, validation=noise)
+    assert len(trained.history) < 40
+    assert len(trained.history) - 1 - trained.best_epoch == 3
+    losses = [epoch["loss"] for epoch in trained.history]
+    assert losses[trained.best_epoch] == min(losses)
+
+
+def test_loss_that_is_not_finite_ends_it() -> None:
+    broken = images(16, 1)
+    broken.pixels[3] = float("nan")
+    with pytest.raises(TrainingError, match="LOSS_NOT_FINITE"):
+        fit(network(), training=broken)
+
+
+def test_bfloat16_trains_too() -> None:
+    trained = fit(network(), attrs.evolve(RECIPE, precision=torch.bfloat16))
+    assert trained.history[trained.best_epoch]["auc"] > 0.9
