@@ -8,12 +8,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cervispine.exceptions import BackboneContractError
+from cervispine.exceptions import BackboneContractError, BackboneError, BackboneLoadError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["check_logits", "check_module"]
+    from cervispine.backbones.backbone import Build
+
+__all__ = ["call_build", "check_logits", "check_module"]
+
+
+def call_build(
+    build: Build, *, in_channels: int, num_classes: int, pretrained: bool = False, where: str
+) -> object:
+    """Return what a backbone's ``build`` returns, or an error that names the backbone.
+
+    Raises
+    ------
+    BackboneLoadError
+        When ``build`` fails in any way; the original error is its cause. An error of ours passes
+        as it is, and so does a keyboard interrupt, since it is the user's.
+    """
+    try:
+        return build(in_channels=in_channels, num_classes=num_classes, pretrained=pretrained)
+    except BackboneError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BackboneLoadError(
+            f"the backbone failed to build for {in_channels} channels and {num_classes} classes: "
+            f"{type(error).__name__}: {error}",
+            where=where,
+            advice="`cervispine backbones --check` runs the contract of every installed backbone",
+        ) from error
 
 
 def check_module(

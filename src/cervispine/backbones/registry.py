@@ -16,10 +16,9 @@ import attrs
 from importlib_metadata import EntryPoint, PackageMetadata, distributions
 
 from cervispine.backbones.backbone import Backbone
-from cervispine.backbones.contract import check_module
+from cervispine.backbones.contract import call_build, check_module
 from cervispine.exceptions import (
     BackboneContractError,
-    BackboneError,
     BackboneLoadError,
     BackboneNotFoundError,
     UsageError,
@@ -240,22 +239,17 @@ def build_backbone(
             raise UsageError(f"{parameter} must be at least {least}, got {value}")
     installed = find_backbone(name)
     backbone = load_backbone(name)
-    try:
-        module = backbone.build(
-            in_channels=in_channels, num_classes=num_classes, pretrained=pretrained
-        )
-    except BackboneError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise BackboneLoadError(
-            f"backbone {installed.name!r} failed to build: {type(error).__name__}: {error}",
-            where=str(installed),
-            advice=f"`cervispine backbones --check` runs the contract of {installed.distribution}",
-        ) from error
-    check_module(
+    module = call_build(
+        backbone.build,
+        in_channels=in_channels,
+        num_classes=num_classes,
+        pretrained=pretrained,
+        where=str(installed),
+    )
+    checked = check_module(
         module, in_channels=in_channels, num_classes=num_classes, size=size, where=str(installed)
     )
-    return module.train()
+    return checked.train()
 
 
 def _plugins_are_off() -> bool:
