@@ -1,0 +1,109 @@
+"""report.html, made from the files of a run alone, readable offline."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from cervispine.exceptions import DataError
+from cervispine.records.files import write_text
+from cervispine.reporting.published import CITATION, PUBLISHED
+
+__all__ = ["write_report"]
+
+
+def write_report(run: str | Path) -> Path:
+    """Write ``report.html`` into a run folder, from what the run saved there.
+
+    Parameters
+    ----------
+    run
+        Folder of a finished experiment.
+
+    Returns
+    -------
+    Path
+        Of the page: one file, without scripts and without anything from the network.
+
+    Raises
+    ------
+    DataError
+        When the folder is not that of a finished run (``RUN_INCOMPLETE``).
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    folder = Path(run)
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+        figure = (folder / "figures" / "roc.svg").read_text(encoding="utf-8")
+        cases = _read_cases(folder / "cases")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "the folder does not hold a finished run",
+            where=str(folder),
+            advice="cervispine experiment --resume finishes a run that was interrupted",
+            code="RUN_INCOMPLETE",
+        ) from error
+    environment = Environment(
+        loader=PackageLoader("cervispine.reporting", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"interval": _interval, "percent": _percent, "p_value": _p_value}
+    page = environment.get_template("report.html").render(
+        manifest=manifest,
+        comparison=comparison,
+        tables=_read_tables(folder / "tables"),
+        # Our own figure: inline, so that its text is text and the page one file.
+        figure=Markup(figure[figure.index("<svg") :]),  # noqa: S704
+        cases=cases,
+        published=PUBLISHED,
+        citation=CITATION,
+    )
+    path = folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _read_tables(folder: Path) -> dict[str, list[dict[str, str]]]:
+    return {path.stem: _read_rows(path) for path in sorted(folder.glob("*.csv"))}
+
+
+def _read_cases(folder: Path) -> list[dict[str, str]]:
+    cases = _read_rows(folder / "cases.csv")
+    for case in cases:
+        # The page may be shown to others: it says nothing of who a case is.
+        del case["patient"]
+        content = base64.b64encode((folder / case["file"]).read_bytes()).decode()
+        case["image"] = f"data:image/png;base64,{content}"
+    return cases
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _interval(estimate: dict[str, Any] | None) -> str:
+    if estimate is None or estimate["value"] is None:
+        return "–"
+    if estimate["low"] is None or estimate["high"] is None:
+        return f"{estimate['value']:.3f}"
+    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _p_value(p_value: float | None) -> str:
+    if p_value is None:
+        return "–"
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
