@@ -14,6 +14,9 @@ from cervispine.reporting.published import CITATION, PUBLISHED
 
 __all__ = ["write_report"]
 
+#: Stands where a figure cannot be estimated or was not printed.
+NOT_GIVEN = "\N{EN DASH}"
+
 
 def write_report(run: str | Path) -> Path:
     """Write ``report.html`` into a run folder, from what the run saved there.
@@ -93,7 +96,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 
 def _interval(estimate: dict[str, Any] | None) -> str:
     if estimate is None or estimate["value"] is None:
-        return "–"
+        return NOT_GIVEN
     if estimate["low"] is None or estimate["high"] is None:
         return f"{estimate['value']:.3f}"
     return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
@@ -105,5 +108,5 @@ def _percent(share: float) -> str:
 
 def _p_value(p_value: float | None) -> str:
     if p_value is None:
-        return "–"
+        return NOT_GIVEN
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"

@@ -1,0 +1,122 @@
+"""The run folder: one process at a time, one configuration, a split that is read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cervispine import Cohort, Study
+from cervispine.exceptions import LabelError, LeakageError, ResourceError, UsageError
+from cervispine.experiment.folder import RunFolder, read_split, write_split
+
+
+def study(patient: str, uid: str, label: int) -> Study:
+    return Study(patient=patient, uid=uid, series=(), label=label)
+
+
+@pytest.fixture
+def patients() -> Cohort:
+    return Cohort([study(f"{number:03d}", f"1.{number}", number % 2) for number in range(30)])
+
+
+def test_a_run_is_locked_while_it_runs(tmp_path: Path) -> None:
+    with (
+        RunFolder(tmp_path, {"seed": 0}).opened(resume=False),
+        pytest.raises(UsageError, match="RUN_LOCKED"),
+        RunFolder(tmp_path, {"seed": 0}).opened(resume=True),
+    ):
+        raise AssertionError("two runs are in one folder")
+
+
+def test_a_folder_is_not_used_twice_by_accident(tmp_path: Path) -> None:
+    with RunFolder(tmp_path, {"seed": 0}).opened(resume=False) as run, run.timed("step"):
+        pass
+    with (
+        pytest.raises(UsageError, match="RUN_EXISTS"),
+        RunFolder(tmp_path, {"seed": 0}).opened(resume=False),
+    ):
+        pass
+    with (
+        pytest.raises(UsageError, match="other values of seed"),
+        RunFolder(tmp_path, {"seed": 1}).opened(resume=True),
+    ):
+        pass
+
+
+def test_resume_continues_the_account_of_time(tmp_path: Path) -> None:
+    with RunFolder(tmp_path, {"seed": 0}).opened(resume=False) as run:
+        run.seconds["train"] = 10.0
+        run.finish({"synthetic": True})
+    with RunFolder(tmp_path, {"seed": 0}).opened(resume=True) as run:
+        with run.timed("train"):
+            pass
+        run.finish({})
+    manifest = json.loads(run.manifest_path.read_text())
+    assert manifest["state"] == "finished"
+    assert manifest["seconds"]["train"] >= 10.0
+
+
+def test_resume_needs_something_to_resume(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match="RESUME_MISMATCH"),
+        RunFolder(tmp_path, {}).opened(resume=True),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(ResourceError, match="OUTPUT_UNWRITABLE") as caught,
+        RunFolder(tmp_path / "file" / "run", {}).opened(resume=False),
+    ):
+        pass
+    assert caught.value.exit_code == 5
+
+
+def test_split_is_read_back_as_it_was_written(tmp_path: Path, patients: Cohort) -> None:
+    rest, test = patients.split(10, seed=1)
+    train, validation = rest.split(0.3, seed=1)
+    parts = {"train": train, "validation": validation, "test": test}
+    write_split(tmp_path / "split.csv", parts)
+    again = read_split(tmp_path / "split.csv", patients)
+    assert {part: again[part].patients for part in parts} == {
+        part: parts[part].patients for part in parts
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        (["000,train", "001,tset"], "SPLIT_INVALID"),
+        (["000,train", "000,test"], "SPLIT_INVALID"),
+        (["000,train", "stranger,test"], "SPLIT_UNMATCHED"),
+    ],
+)
+def test_split_with_faults_is_refused(
+    tmp_path: Path, patients: Cohort, rows: list[str], code: str
+) -> None:
+    path = tmp_path / "split.csv"
+    path.write_text("\n".join(["patient,part", *rows]))
+    with pytest.raises(LabelError) as caught:
+        read_split(path, patients)
+    assert caught.value.code == code
+    assert "stranger" not in str(caught.value)
+
+
+def test_split_without_a_part_is_refused(tmp_path: Path, patients: Cohort) -> None:
+    path = tmp_path / "split.csv"
+    path.write_text("\n".join(["patient,part", *(f"{name},train" for name in patients.patients)]))
+    with pytest.raises(LabelError, match="validation"):
+        read_split(path, patients)
+
+
+def test_split_that_leaks_is_refused(tmp_path: Path) -> None:
+    # One study under two identifiers, one of them in the test part.
+    cohort = Cohort([study("a", "1.1", 0), study("b", "1.1", 1), study("c", "1.2", 0)])
+    path = tmp_path / "split.csv"
+    path.write_text("patient,part\na,train\nb,test\nc,validation\n")
+    with pytest.raises(LeakageError, match="study UID"):
+        read_split(path, cohort)
