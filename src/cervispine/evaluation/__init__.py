@@ -1,0 +1,69 @@
+"""The statistics: how good a model is, and whether it reads as well as the readers.
+
+Usable on anyone's numbers; never imports torch. Label 1 is the diseased class, a
+higher score means more diseased, a call is positive at or above a threshold, a
+difference is first minus second. Joins are by patient, never by row order.
+
+evaluator        Evaluator: evaluate one model, compare models and readers
+performance      Evaluation: the figures of one rater
+comparison       Comparison: models and readers on the same patients; comparing makes it
+readers          ReaderTable: the readers' calls and ratings
+roc, delong      areas under ROC curves, their covariance and differences; resampling
+proportions      one proportion and its interval
+paired           two sets of calls on the same cases: Tango, Newcombe, McNemar
+mrmc             one model against the mean of several readers
+agreement        kappas and Cochran's Q
+calibration      whether probabilities mean what they say; net benefit
+thresholds       the operating point
+multiplicity     correction of a family of p-values
+results          Estimate, Difference, Test
+tables, wording, plotting   what the results print, write and draw
+checking         what is refused before any statistic is computed
+"""
+
+from __future__ import annotations
+
+from cervispine.evaluation.agreement import cochran_q, cohen_kappa, fleiss_kappa
+from cervispine.evaluation.calibration import Calibration, calibration, net_benefit
+from cervispine.evaluation.comparison import Comparison
+from cervispine.evaluation.delong import delong_covariance
+from cervispine.evaluation.evaluator import Evaluator
+from cervispine.evaluation.mrmc import model_against_readers
+from cervispine.evaluation.multiplicity import adjust
+from cervispine.evaluation.paired import PairedCounts, mcnemar, paired_difference
+from cervispine.evaluation.performance import Evaluation
+from cervispine.evaluation.proportions import proportion
+from cervispine.evaluation.readers import ReaderTable
+from cervispine.evaluation.results import Difference, Estimate, Test
+from cervispine.evaluation.roc import RocCurve, auc, compare_aucs, partial_auc, roc_curve
+from cervispine.evaluation.thresholds import Threshold, choose_threshold
+
+__all__ = [
+    "Calibration",
+    "Comparison",
+    "Difference",
+    "Estimate",
+    "Evaluation",
+    "Evaluator",
+    "PairedCounts",
+    "ReaderTable",
+    "RocCurve",
+    "Test",
+    "Threshold",
+    "adjust",
+    "auc",
+    "calibration",
+    "choose_threshold",
+    "cochran_q",
+    "cohen_kappa",
+    "compare_aucs",
+    "delong_covariance",
+    "fleiss_kappa",
+    "mcnemar",
+    "model_against_readers",
+    "net_benefit",
+    "paired_difference",
+    "partial_auc",
+    "proportion",
+    "roc_curve",
+]

@@ -1,0 +1,194 @@
+"""How far raters agree with each other, and whether their rates differ.
+
+Calls and ratings of several raters have the shape (raters, cases).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cervispine.evaluation.checking import (
+    as_binary,
+    as_scores,
+    check_confidence,
+    check_same_length,
+    choose,
+)
+from cervispine.evaluation.results import Estimate, Test, with_warning
+from cervispine.exceptions import EvaluationError
+
+__all__ = ["cochran_q", "cohen_kappa", "fleiss_kappa"]
+
+
+def cohen_kappa(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    weights: Literal["none", "linear", "quadratic"] = "none",
+    confidence: float = 0.95,
+) -> Estimate:
+    """Agreement of two raters beyond chance (Cohen's kappa).
+
+    Parameters
+    ----------
+    a, b
+        Calls or ratings of the same cases, shape (cases,).
+    weights
+        ``"linear"`` and ``"quadratic"`` count near misses of ordered ratings in part;
+        the categories are the distinct ratings that occur, taken as equally spaced
+        in their order.
+    confidence
+        Of the two-sided normal interval.
+
+    Raises
+    ------
+    EvaluationError
+        ``KAPPA_UNDEFINED`` when all ratings are of one category.
+
+    References
+    ----------
+    Cohen 1960, Educ Psychol Meas 20:37; Fleiss, Cohen and Everitt 1969, Psychol
+    Bull 72:323, for the variance.
+    """
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    choose(weights, ("none", "linear", "quadratic"), "weights")
+    check_confidence(confidence)
+    table = _ratings([a, b])
+    _, codes = np.unique(table, return_inverse=True)
+    first, second = codes.reshape(table.shape)
+    size = int(codes.max()) + 1
+    _refuse_one_category(size)
+    counts = np.bincount(first * size + second, minlength=size * size).reshape(size, size)
+    weighting = None if weights == "none" else weights
+    result = cohens_kappa(counts, wt=weighting)
+    half = _quantile(confidence) * float(result.std_kappa)
+    value = float(result.kappa)
+    name = "Cohen's kappa" if weights == "none" else f"Cohen's kappa, {weights} weights"
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), name, first.size)
+
+
+def fleiss_kappa(calls: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+    """Agreement of several raters beyond chance (Fleiss' kappa).
+
+    Parameters
+    ----------
+    calls
+        Calls or nominal ratings, shape (raters, cases), at least two of each.
+    confidence
+        Of the two-sided normal interval, whose standard error comes from leaving one
+        case out at a time; it regards the cases as a sample and the raters as given.
+
+    Raises
+    ------
+    EvaluationError
+        ``KAPPA_UNDEFINED`` when all calls are of one category, ``RATERS_TOO_FEW``.
+
+    References
+    ----------
+    Fleiss 1971, Psychol Bull 76:378.
+    """
+    return with_warning(estimate_fleiss_kappa(calls, confidence=confidence))
+
+
+def estimate_fleiss_kappa(calls: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+    """As ``fleiss_kappa``, with what there is to warn of in the note."""
+    check_confidence(confidence)
+    table = _ratings(np.atleast_2d(np.asarray(calls, dtype=float)))
+    raters, cases = table.shape
+    _refuse_few_raters(raters)
+    categories, codes = np.unique(table, return_inverse=True)
+    _refuse_one_category(categories.size)
+    codes = codes.reshape(table.shape)
+    counts = np.stack([(codes == code).sum(axis=0) for code in range(categories.size)], axis=1)
+    agreeing = (counts * (counts - 1)).sum(axis=1) / (raters * (raters - 1))
+    # The whole first, then each case left out.
+    shares = np.vstack([counts.sum(axis=0), counts.sum(axis=0) - counts])
+    sizes = np.concatenate([[cases], np.full(cases, cases - 1)])
+    observed = np.concatenate([[agreeing.sum()], agreeing.sum() - agreeing]) / sizes
+    chance = ((shares / (raters * sizes)[:, None]) ** 2).sum(axis=1)
+    if (chance >= 1).any():
+        value = float((observed[0] - chance[0]) / (1 - chance[0]))
+        note = "one case alone differs, so the interval is not estimable"
+        return Estimate(value, None, None, "Fleiss' kappa", cases, note)
+    kappas = (observed - chance) / (1 - chance)
+    value, left_out = float(kappas[0]), kappas[1:]
+    error = np.sqrt((cases - 1) / cases * np.sum((left_out - left_out.mean()) ** 2))
+    half = _quantile(confidence) * float(error)
+    return Estimate(
+        value,
+        max(-1.0, value - half),
+        min(1.0, value + half),
+        "Fleiss' kappa, jackknife over cases",
+        cases,
+    )
+
+
+def cochran_q(calls: ArrayLike) -> Test:
+    """Test whether several raters call cases positive equally often (Cochran's Q).
+
+    Parameters
+    ----------
+    calls
+        0/1, shape (raters, cases). Of the correctness of the calls it tests equal
+        accuracy; on the diseased alone, equal sensitivity.
+
+    Returns
+    -------
+    Test
+        Chi-squared with raters - 1 degrees of freedom; p = 1 when all raters agree on
+        every case.
+
+    Raises
+    ------
+    EvaluationError
+        ``NOT_BINARY``, ``RATERS_TOO_FEW``.
+
+    References
+    ----------
+    Cochran 1950, Biometrika 37:256.
+    """
+    from statsmodels.stats.contingency_tables import cochrans_q
+
+    rows = [as_binary(row, "calls") for row in np.atleast_2d(np.asarray(calls, dtype=float))]
+    table = np.stack(rows)
+    _refuse_few_raters(len(table))
+    method = "Cochran's Q"
+    if (table == table[0]).all():
+        return Test(0.0, len(table) - 1.0, 1.0, method)
+    result = cochrans_q(table.T)
+    return Test(float(result.statistic), float(result.df), float(result.pvalue), method)
+
+
+def _ratings(rows: ArrayLike | list[ArrayLike]) -> NDArray[np.float64]:
+    ratings = [as_scores(row, "ratings") for row in rows]  # type: ignore[union-attr]
+    check_same_length(**{f"rater {place + 1}": row for place, row in enumerate(ratings)})
+    return np.stack(ratings)
+
+
+def _refuse_one_category(categories: int) -> None:
+    if categories < 2:
+        raise EvaluationError(
+            "all ratings are of one category: agreement beyond chance is undefined",
+            where="ratings",
+            code="KAPPA_UNDEFINED",
+        )
+
+
+def _refuse_few_raters(raters: int) -> None:
+    if raters < 2:
+        raise EvaluationError(
+            f"at least two raters are needed, got {raters}",
+            where="calls",
+            advice="give an array of shape (raters, cases)",
+            code="RATERS_TOO_FEW",
+        )
+
+
+def _quantile(confidence: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri((1 + confidence) / 2))

@@ -1,0 +1,216 @@
+"""What is refused before any statistic is computed.
+
+Truth and calls are 0/1, scores are finite, lengths agree, both classes are
+there. Direction is never guessed: a higher score means more diseased, and
+label 1 is the diseased class (OPLL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cervispine.exceptions import EvaluationError, MismatchedCasesError, UsageError
+
+__all__ = [
+    "as_binary",
+    "as_groups",
+    "as_scores",
+    "as_truth",
+    "check_confidence",
+    "check_same_length",
+    "choose",
+    "join",
+    "keyed",
+]
+
+Binary: TypeAlias = NDArray[np.int64]
+Scores: TypeAlias = NDArray[np.float64]
+
+
+def as_binary(values: ArrayLike, name: str) -> Binary:
+    """Return 0/1 values as int64 of shape (cases,), or refuse them.
+
+    Raises
+    ------
+    EvaluationError
+        ``NO_CASES`` when empty, ``NOT_BINARY`` when a value is neither 0 nor 1.
+    """
+    array = _numbers(values, name)
+    wrong = ~((array == 0) | (array == 1))
+    if wrong.any():
+        raise EvaluationError(
+            f"{wrong.sum()} of {array.size} values are neither 0 nor 1",
+            where=name,
+            advice="code 1 as diseased (OPLL) and 0 as not, with no value missing",
+            code="NOT_BINARY",
+        )
+    return array.astype(np.int64)
+
+
+def as_truth(truth: ArrayLike) -> Binary:
+    """Return the truth as int64, with both classes present.
+
+    Raises
+    ------
+    EvaluationError
+        As ``as_binary``, and ``SINGLE_CLASS`` when all cases are of one class.
+    """
+    array = as_binary(truth, "truth")
+    positives = int(array.sum())
+    if positives in (0, array.size):
+        raise EvaluationError(
+            f"all {array.size} cases are of class {array[0]}: "
+            "a ROC curve and its area are undefined",
+            where="truth",
+            advice="bring cases of both classes; for one class, proportion() gives its rate",
+            code="SINGLE_CLASS",
+        )
+    return array
+
+
+def as_scores(scores: ArrayLike, name: str = "scores") -> Scores:
+    """Return finite scores as float64 of shape (cases,), or refuse them.
+
+    Raises
+    ------
+    EvaluationError
+        ``NO_CASES`` when empty, ``SCORES_NOT_FINITE`` when one is missing or infinite.
+    """
+    array = _numbers(scores, name)
+    wrong = ~np.isfinite(array)
+    if wrong.any():
+        raise EvaluationError(
+            f"{wrong.sum()} of {array.size} scores are missing or infinite",
+            where=name,
+            advice="find out why these cases have no score; do not fill them in",
+            code="SCORES_NOT_FINITE",
+        )
+    return array
+
+
+def as_groups(groups: Sequence[Hashable] | ArrayLike) -> NDArray[np.int64]:
+    """Return the cluster of each case as a number from 0, in order of first appearance."""
+    numbers: dict[Hashable, int] = {}
+    names = groups.tolist() if isinstance(groups, np.ndarray) else list(groups)  # type: ignore[arg-type]
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+
+
+def check_same_length(**arrays: NDArray[Any]) -> None:
+    """Refuse arrays that do not have one value for each case.
+
+    Raises
+    ------
+    MismatchedCasesError
+        ``LENGTHS_DIFFER``, with the length of each.
+    """
+    lengths = {name: array.shape[-1] for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise MismatchedCasesError(
+            "the numbers of cases differ: "
+            + ", ".join(f"{name} {length}" for name, length in lengths.items()),
+            advice="give one value for each case, in the same order, or join by patient",
+            code="LENGTHS_DIFFER",
+        )
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse a confidence level outside (0, 1)."""
+    if not 0 < confidence < 1:
+        raise UsageError(
+            f"confidence must lie between 0 and 1, got {confidence!r}",
+            where="confidence",
+            advice="write 0.95 for a 95 % interval",
+        )
+
+
+def choose(value: str, options: Sequence[str], name: str) -> None:
+    """Refuse an option that does not exist, and list those that do."""
+    if value not in options:
+        raise UsageError(
+            f"{value!r} is not one of {', '.join(options)}", where=name, advice="choose one of them"
+        )
+
+
+def keyed(
+    values: Mapping[Any, Any] | ArrayLike, cases: Sequence[Hashable] | None, name: str
+) -> dict[Hashable, Any]:
+    """Return values by case: from a mapping, a pandas Series, or an array with its cases.
+
+    Raises
+    ------
+    MismatchedCasesError
+        ``CASES_MISSING`` for an array without cases, ``LENGTHS_DIFFER``, or
+        ``CASES_DUPLICATED`` when a case comes twice.
+    """
+    if isinstance(values, Mapping):
+        return dict(values)
+    if hasattr(values, "index") and hasattr(values, "to_numpy"):
+        names, items = list(values.index), values.to_numpy().tolist()
+    elif cases is None:
+        raise MismatchedCasesError(
+            "values without cases cannot be joined",
+            where=name,
+            advice="give a mapping or Series by patient, or the patients as cases=",
+            code="CASES_MISSING",
+        )
+    else:
+        names, items = list(cases), np.asarray(values).tolist()
+    if len(names) != len(items):
+        raise MismatchedCasesError(
+            f"{len(items)} values for {len(names)} cases", where=name, code="LENGTHS_DIFFER"
+        )
+    result = dict(zip(names, items, strict=True))
+    if len(result) < len(names):
+        raise MismatchedCasesError(
+            f"{len(names) - len(result)} cases come more than once",
+            where=name,
+            advice="give one value for each case; several images of a patient need groups=",
+            code="CASES_DUPLICATED",
+        )
+    return result
+
+
+def join(
+    cases: Sequence[Hashable], values: Mapping[Hashable, Any], name: str, reference: str = "truth"
+) -> list[Any]:
+    """Return one value for each case, in the order of the cases.
+
+    Raises
+    ------
+    MismatchedCasesError
+        ``CASES_MISMATCHED``, with how many cases lack a value and how many
+        values belong to no case.
+    """
+    missing = sum(case not in values for case in cases)
+    foreign = len(values) - (len(cases) - missing)
+    if missing or foreign:
+        raise MismatchedCasesError(
+            f"{missing} of {len(cases)} cases with {reference} are not in {name}, "
+            f"and {foreign} cases in {name} have no {reference}",
+            where=name,
+            advice="compare the same patients everywhere; identifiers are text, "
+            "so 00123 and 123 differ",
+        )
+    return [values[case] for case in cases]
+
+
+def _numbers(values: ArrayLike, name: str) -> Scores:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(
+            "some values are not numbers", where=name, code="NOT_NUMBERS"
+        ) from error
+    if array.ndim != 1:
+        raise EvaluationError(
+            f"expected one value for each case, got an array of shape {array.shape}",
+            where=name,
+            code="SHAPE",
+        )
+    if array.size == 0:
+        raise EvaluationError("there are no cases", where=name, code="NO_CASES")
+    return array

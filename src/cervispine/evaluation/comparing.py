@@ -1,0 +1,203 @@
+"""The steps of a comparison, each from checked data to its part of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import combinations, product
+from typing import Any
+
+import attrs
+import numpy as np
+
+from cervispine.evaluation.agreement import cochran_q, cohen_kappa, estimate_fleiss_kappa
+from cervispine.evaluation.comparison import (
+    Agreement,
+    ModelAgainstMean,
+    ModelAgainstModel,
+    ModelAgainstReader,
+    StratumFigures,
+)
+from cervispine.evaluation.mrmc import estimate_against_readers
+from cervispine.evaluation.multiplicity import Correction, adjust
+from cervispine.evaluation.paired import PairedCounts, difference_of_counts, mcnemar
+from cervispine.evaluation.performance import Evaluation, estimate_rate
+from cervispine.evaluation.results import Difference
+from cervispine.evaluation.roc import estimate_auc_difference
+from cervispine.exceptions import EvaluationError
+
+__all__ = [
+    "compare_models",
+    "compare_with_mean",
+    "compare_with_readers",
+    "figures_by_stratum",
+    "measure_agreement",
+]
+
+Raters = Mapping[str, Evaluation]
+
+
+def compare_with_readers(
+    models: Raters, readers: Raters, confidence: float, correction: Correction
+) -> tuple[ModelAgainstReader, ...]:
+    """Each model and each reader; every endpoint is a family of its own."""
+    results: list[ModelAgainstReader] = []
+    for endpoint in ("sensitivity", "specificity", "accuracy"):
+        family = [
+            _compare_calls(model, reader, endpoint, confidence)
+            for model, reader in product(models.values(), readers.values())
+            if model.calls is not None and reader.calls is not None
+        ]
+        results.extend(_corrected(family, correction))
+    areas = [
+        ModelAgainstReader(
+            model.name,
+            reader.name,
+            "auc",
+            None,
+            _difference_of_areas(model, reader, confidence),
+            None,
+        )
+        for model, reader in product(models.values(), readers.values())
+        if reader.scores is not None
+    ]
+    return (*results, *_corrected(areas, correction))
+
+
+def compare_with_mean(
+    models: Raters, readers: Raters, confidence: float
+) -> tuple[ModelAgainstMean, ...]:
+    """Each model and the mean of the readers, fixed and, from two readers on, random."""
+    rated = [reader.scores for reader in readers.values() if reader.scores is not None]
+    called = [reader.calls for reader in readers.values() if reader.calls is not None]
+    results = []
+    for model in models.values():
+        sets: tuple[tuple[str, Any, list[Any]], ...] = (
+            ("auc", model.scores, rated),
+            ("sensitivity", model.calls, called),
+            ("specificity", model.calls, called),
+        )
+        for endpoint, own, theirs in sets:
+            for readers_are in ("fixed", "random") if len(theirs) > 1 else ("fixed",):
+                if not theirs:
+                    continue
+                difference = estimate_against_readers(
+                    model.truth,
+                    own,
+                    np.stack(theirs),
+                    readers_are=readers_are,  # type: ignore[arg-type]
+                    measure=endpoint,  # type: ignore[arg-type]
+                    confidence=confidence,
+                )
+                results.append(ModelAgainstMean(model.name, endpoint, readers_are, difference))
+    return tuple(results)
+
+
+def compare_models(
+    models: Raters, confidence: float, correction: Correction
+) -> tuple[ModelAgainstModel, ...]:
+    """Each pair of models by the areas under their curves."""
+    pairs = [
+        ModelAgainstModel(a.name, b.name, _difference_of_areas(a, b, confidence))
+        for a, b in combinations(models.values(), 2)
+    ]
+    return tuple(_corrected(pairs, correction))
+
+
+def figures_by_stratum(
+    raters: Iterable[Evaluation],
+    cases: Sequence[Hashable],
+    strata: Mapping[str, Mapping[Any, Any]],
+    confidence: float,
+) -> tuple[tuple[StratumFigures, ...], list[str]]:
+    """Rates by level of each stratum, the hardest level first, and what was left out."""
+    called = [rater for rater in raters if rater.calls is not None]
+    results: list[StratumFigures] = []
+    notes: list[str] = []
+    for stratum, values in strata.items():
+        levels = np.array([_level(values.get(case)) for case in cases])
+        without = int(((levels == "") & (called[0].truth == 1)).sum()) if called else 0
+        if without:
+            notes.append(f"{without} positive patients without a {stratum} are in no level of it")
+        by_level = [
+            [_figures_of_level(rater, stratum, str(level), levels, confidence) for rater in called]
+            for level in np.unique(levels[levels != ""])
+        ]
+        results.extend(figure for level in sorted(by_level, key=_ease) for figure in level)
+    return tuple(results), notes
+
+
+def measure_agreement(models: Raters, readers: Raters) -> Agreement:
+    """Kappas of the readers' calls, and Cochran's Q over all raters' correctness."""
+    calls = {name: reader.calls for name, reader in readers.items() if reader.calls is not None}
+    raters = [rater for rater in (*models.values(), *readers.values()) if rater.calls is not None]
+    pairs = {}
+    fleiss = None
+    if len(calls) > 1:
+        for (first, a), (second, b) in combinations(calls.items(), 2):
+            try:
+                pairs[first, second] = cohen_kappa(a, b)
+            except EvaluationError:  # both call every case alike: agreement has no measure
+                continue
+        try:
+            fleiss = estimate_fleiss_kappa(np.stack(list(calls.values())))
+        except EvaluationError:
+            fleiss = None
+    right = [rater.calls == rater.truth for rater in raters]
+    return Agreement(fleiss, pairs, cochran_q(np.stack(right)) if len(right) > 1 else None)
+
+
+def _compare_calls(
+    model: Evaluation, reader: Evaluation, endpoint: str, confidence: float
+) -> ModelAgainstReader:
+    among = {"sensitivity": model.truth == 1, "specificity": model.truth == 0}.get(
+        endpoint, np.ones(model.n, dtype=bool)
+    )
+    right = [(rater.calls == rater.truth)[among] for rater in (model, reader)]
+    counts = PairedCounts.of(*right)
+    return ModelAgainstReader(
+        model.name,
+        reader.name,
+        endpoint,
+        counts,
+        difference_of_counts(counts, confidence=confidence),
+        mcnemar(counts.only_first, counts.only_second, method="exact"),
+    )
+
+
+def _difference_of_areas(first: Evaluation, second: Evaluation, confidence: float) -> Difference:
+    assert first.scores is not None
+    assert second.scores is not None
+    return estimate_auc_difference(first.truth, first.scores, second.scores, confidence=confidence)
+
+
+def _corrected(family: list[Any], correction: Correction) -> list[Any]:
+    """The family with its corrected p-values; a pair without a p-value is no test."""
+    tested = [pair for pair in family if pair.difference.p_value is not None]
+    adjusted = adjust([pair.difference.p_value for pair in tested], method=correction)
+    by_pair = {id(pair): float(p) for pair, p in zip(tested, adjusted, strict=True)}
+    return [attrs.evolve(pair, adjusted_p_value=by_pair.get(id(pair))) for pair in family]
+
+
+def _figures_of_level(
+    rater: Evaluation, stratum: str, level: str, levels: np.ndarray[Any, Any], confidence: float
+) -> StratumFigures:
+    right = (rater.calls == rater.truth).astype(np.int64)
+    rates = [
+        estimate_rate(right, (levels == level) & (rater.truth == label), None, confidence, 0, 0)
+        for label in (1, 0)
+    ]
+    return StratumFigures(stratum, level, rater.name, *rates)
+
+
+def _ease(figures: Sequence[StratumFigures]) -> float:
+    """How easy a level is: the mean of the raters' sensitivities, else of specificities."""
+    for rate in ("sensitivity", "specificity"):
+        values = [getattr(figure, rate).value for figure in figures if getattr(figure, rate)]
+        if values:
+            return float(np.mean(values))
+    return 1.0
+
+
+def _level(value: Any) -> str:
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    return "" if missing else str(value).strip()

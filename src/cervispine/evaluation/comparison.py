@@ -1,0 +1,252 @@
+"""Models and readers on the same patients: the result of ``Evaluator.compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from cervispine.evaluation.multiplicity import Correction
+from cervispine.evaluation.paired import PairedCounts
+from cervispine.evaluation.performance import Evaluation
+from cervispine.evaluation.results import Difference, Estimate, Test
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "Agreement",
+    "Comparison",
+    "ModelAgainstMean",
+    "ModelAgainstModel",
+    "ModelAgainstReader",
+    "StratumFigures",
+]
+
+SCHEMA = "cervispine/comparison"
+SCHEMA_VERSION = 1
+
+
+@attrs.frozen
+class ModelAgainstReader:
+    """A model and one reader, on one endpoint.
+
+    Parameters
+    ----------
+    model, reader
+        Their names.
+    endpoint
+        ``"sensitivity"``, ``"specificity"``, ``"accuracy"`` or ``"auc"``.
+    counts
+        Right calls of both, of the model only, of the reader only, of neither; ``None``
+        for areas.
+    difference
+        Model minus reader.
+    exact_p_value
+        McNemar's exact p-value, beside the mid-p of the difference; ``None`` for areas.
+    adjusted_p_value
+        Corrected over all models and readers of this endpoint.
+    """
+
+    model: str
+    reader: str
+    endpoint: str
+    counts: PairedCounts | None
+    difference: Difference
+    exact_p_value: float | None
+    adjusted_p_value: float | None = None
+
+
+@attrs.frozen
+class ModelAgainstMean:
+    """A model and the mean of the readers, on one endpoint.
+
+    Parameters
+    ----------
+    model
+        Its name.
+    endpoint
+        ``"auc"``, ``"sensitivity"`` or ``"specificity"``.
+    readers_are
+        ``"fixed"`` (these readers) or ``"random"`` (readers like these).
+    difference
+        Model minus mean, with its scope in words.
+    """
+
+    model: str
+    endpoint: str
+    readers_are: str
+    difference: Difference
+
+
+@attrs.frozen
+class ModelAgainstModel:
+    """Two models, by the areas under their curves.
+
+    Parameters
+    ----------
+    first, second
+        Their names.
+    difference
+        First minus second.
+    adjusted_p_value
+        Corrected over all pairs of models.
+    """
+
+    first: str
+    second: str
+    difference: Difference
+    adjusted_p_value: float | None = None
+
+
+@attrs.frozen
+class StratumFigures:
+    """One rater's rates in one level of a stratum.
+
+    Parameters
+    ----------
+    stratum, level
+        For example ``"type"`` and ``"segmental"``.
+    rater
+        Its name.
+    sensitivity, specificity
+        ``None`` where the level holds no such case.
+    """
+
+    stratum: str
+    level: str
+    rater: str
+    sensitivity: Estimate | None
+    specificity: Estimate | None
+
+
+@attrs.frozen
+class Agreement:
+    """How far the readers agree with each other in their calls.
+
+    Parameters
+    ----------
+    fleiss
+        Over all readers.
+    pairs
+        Cohen's kappa of each pair of readers.
+    cochran_q
+        Whether all raters, models included, are right equally often.
+    """
+
+    fleiss: Estimate | None
+    pairs: Mapping[tuple[str, str], Estimate]
+    cochran_q: Test | None
+
+
+@attrs.frozen(eq=False, repr=False)
+class Comparison:
+    """Models and readers on the same patients.
+
+    Parameters
+    ----------
+    models, readers
+        The figures of each rater by name, with the data they came from.
+    against_readers
+        Each model and each reader.
+    against_mean
+        Each model and the mean of the readers, taken as fixed and as random.
+    between_models
+        Each pair of models.
+    strata
+        Rates by stratum, the hardest level first; no tests.
+    agreement
+        Of the readers.
+    patients_left_out
+        By complete-case analysis of the readers' table.
+    confidence, correction, resamples, seed
+        As the Evaluator had them.
+    notes
+        What narrows the meaning of the figures.
+    """
+
+    models: Mapping[str, Evaluation]
+    readers: Mapping[str, Evaluation]
+    against_readers: tuple[ModelAgainstReader, ...]
+    against_mean: tuple[ModelAgainstMean, ...]
+    between_models: tuple[ModelAgainstModel, ...]
+    strata: tuple[StratumFigures, ...]
+    agreement: Agreement
+    patients_left_out: int
+    confidence: float
+    correction: Correction
+    resamples: int
+    seed: int
+    notes: tuple[str, ...]
+
+    @property
+    def raters(self) -> dict[str, Evaluation]:
+        """All raters, the models first."""
+        return {**self.models, **self.readers}
+
+    @property
+    def n(self) -> int:
+        """The number of patients."""
+        return self._any.n
+
+    @property
+    def positives(self) -> int:
+        """The number of diseased patients."""
+        return self._any.positives
+
+    @property
+    def negatives(self) -> int:
+        """The number of patients who are not diseased."""
+        return self._any.negatives
+
+    @property
+    def _any(self) -> Evaluation:
+        return next(iter(self.models.values()))
+
+    def summary(self) -> str:
+        """The comparison as text, the sample first."""
+        from cervispine.evaluation.wording import summarise
+
+        return summarise(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Table 1 in numbers: one row for each rater, each figure with its limits."""
+        from cervispine.evaluation.tables import rater_frame
+
+        return rater_frame(self)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables as they are printed, by name.
+
+        T1 raters, T2 each model and reader, T3 each model and the readers' mean, T4
+        calibration and net benefit, T5 each pair of models, T6 strata, T7 agreement;
+        a table without rows is left out.
+        """
+        from cervispine.evaluation.tables import printed_tables
+
+        return printed_tables(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as JSON-ready values: the file comparison.json."""
+        from cervispine.evaluation.wording import as_json
+
+        return as_json(self)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the ROC curves of the models, with the readers as points with intervals."""
+        from cervispine.evaluation.plotting import plot_roc
+
+        return plot_roc(self.models, self.readers, ax=ax)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Comparison of {len(self.models)} models and {len(self.readers)} readers "
+            f"on {self.n} patients>"
+        )
+
+    def _repr_html_(self) -> str:
+        from cervispine.evaluation.tables import as_html
+
+        return as_html(self)

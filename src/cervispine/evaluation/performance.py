@@ -1,0 +1,269 @@
+"""How well one rater, a model or a reader, tells the diseased from the others."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from cervispine.evaluation.calibration import Calibration, calibration
+from cervispine.evaluation.checking import Binary, Scores
+from cervispine.evaluation.proportions import proportion
+from cervispine.evaluation.resampling import bootstrap_ratios
+from cervispine.evaluation.results import Estimate
+from cervispine.evaluation.roc import RocCurve, estimate_auc, roc_curve
+from cervispine.evaluation.thresholds import Threshold
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["Evaluation", "rate_performance"]
+
+RATES = ("sensitivity", "specificity", "accuracy", "ppv", "npv")
+LABELS = {
+    "auc": "AUC",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "accuracy": "accuracy",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "brier": "Brier score",
+}
+
+
+@attrs.frozen(eq=False, repr=False)
+class Evaluation:
+    """The figures of one rater, with the data they came from.
+
+    Parameters
+    ----------
+    name
+        The rater's name.
+    truth
+        0/1, shape (cases,).
+    scores
+        Scores or ratings, shape (cases,); ``None`` for a reader who gave calls only.
+    calls
+        0/1, shape (cases,); ``None`` for a reader who gave ratings only.
+    threshold
+        The operating point that made the calls; ``None`` for a reader.
+    auc, sensitivity, specificity, accuracy, ppv, npv
+        The figures; ``None`` where what they need is missing (no scores, no calls, no
+        positive call at all). PPV, NPV and accuracy hold at the prevalence of these
+        cases only.
+    brier, calibration
+        Of scores that are probabilities; ``None`` otherwise.
+    confidence
+        Of every interval.
+    notes
+        What narrows the meaning of the figures.
+    """
+
+    name: str
+    truth: Binary
+    scores: Scores | None
+    calls: Binary | None
+    threshold: Threshold | None
+    auc: Estimate | None
+    sensitivity: Estimate | None
+    specificity: Estimate | None
+    accuracy: Estimate | None
+    ppv: Estimate | None
+    npv: Estimate | None
+    brier: Estimate | None
+    calibration: Calibration | None
+    confidence: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """The number of cases."""
+        return int(self.truth.size)
+
+    @property
+    def positives(self) -> int:
+        """The number of diseased cases."""
+        return int(self.truth.sum())
+
+    @property
+    def negatives(self) -> int:
+        """The number of cases that are not diseased."""
+        return self.n - self.positives
+
+    @property
+    def figures(self) -> dict[str, Estimate | None]:
+        """The estimates by name, in the order of the tables."""
+        return {name: getattr(self, name) for name in LABELS}
+
+    @property
+    def curve(self) -> RocCurve | None:
+        """The ROC curve, where there are scores."""
+        return None if self.scores is None else roc_curve(self.truth, self.scores)
+
+    def summary(self) -> str:
+        """The figures as text, the sample first."""
+        lines = [
+            f"{self.name}: {self.n} cases, {self.positives} positive, {self.negatives} negative"
+        ]
+        if self.threshold is not None:
+            lines.append(f"threshold {self.threshold}")
+        lines.append(f"{100 * self.confidence:g} % intervals")
+        for name, estimate in self.figures.items():
+            if estimate is not None:
+                lines.append(f"  {LABELS[name]:<12} {estimate}  {estimate.method}")
+        if self.calibration is not None:
+            lines.append(
+                f"  calibration  slope {_figure(self.calibration.slope)}, "
+                f"intercept {_figure(self.calibration.intercept)}, ECE {self.calibration.ece:.3f}"
+            )
+        lines.extend(f"  note: {note}" for note in self.notes)
+        return "\n".join(lines)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each figure: value, limits, method and n."""
+        import pandas as pd
+
+        held = {name: value for name, value in self.figures.items() if value is not None}
+        columns = ["value", "low", "high", "method", "n"]
+        rows = [[getattr(estimate, column) for column in columns] for estimate in held.values()]
+        return pd.DataFrame(rows, index=pd.Index(list(held), name="figure"), columns=columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON-ready values, without the cases."""
+        return {
+            "name": self.name,
+            "cases": self.n,
+            "positives": self.positives,
+            "negatives": self.negatives,
+            "threshold": None if self.threshold is None else attrs.asdict(self.threshold),
+            **{
+                name: None if estimate is None else estimate.to_dict()
+                for name, estimate in self.figures.items()
+            },
+            "calibration": None if self.calibration is None else self.calibration.to_dict(),
+        }
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the ROC curve and the operating point; on new axes when none are given."""
+        from cervispine.evaluation.plotting import plot_roc
+
+        return plot_roc({self.name: self}, {}, ax=ax)
+
+    def __repr__(self) -> str:
+        figure = "" if self.auc is None else f", AUC {self.auc}"
+        return f"<Evaluation of {self.name}: {self.n} cases{figure}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.summary())}</pre>"
+
+
+def rate_performance(
+    name: str,
+    truth: Binary,
+    scores: Scores | None,
+    calls: Binary | None,
+    *,
+    threshold: Threshold | None = None,
+    groups: NDArray[np.int64] | None = None,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Evaluation:
+    """Compute the figures of one rater from checked arrays.
+
+    Without groups the rates have Wilson intervals and the area DeLong's; with groups
+    both allow for cases of the same cluster being alike (resampled clusters for the
+    rates, Obuchowski's variance for the area).
+    """
+    notes: list[str] = []
+    area = None
+    if scores is not None:
+        area = estimate_auc(truth, scores, confidence=confidence, groups=groups)
+        if area.note:
+            notes.append(f"AUC: {area.note}")
+    rates: dict[str, Estimate | None] = dict.fromkeys(RATES)
+    if calls is not None:
+        right = (calls == truth).astype(np.int64)
+        parts = {
+            "sensitivity": truth == 1,
+            "specificity": truth == 0,
+            "accuracy": np.ones(truth.size, dtype=bool),
+            "ppv": calls == 1,
+            "npv": calls == 0,
+        }
+        for rate, among in parts.items():
+            rates[rate] = estimate_rate(right, among, groups, confidence, resamples, seed)
+            if rates[rate] is None:
+                notes.append(f"{LABELS[rate]}: undefined, for no case is called so")
+    brier = fitted = None
+    # Only a model has a threshold, and only its scores can be meant as probabilities.
+    if threshold is not None and scores is not None and 0 <= scores.min() <= scores.max() <= 1:
+        brier = _brier(truth, scores, groups, confidence, resamples, seed)
+        fitted = calibration(truth, scores)
+    return Evaluation(
+        name=name,
+        truth=truth,
+        scores=scores,
+        calls=calls,
+        threshold=threshold,
+        auc=area,
+        brier=brier,
+        calibration=fitted,
+        confidence=confidence,
+        notes=tuple(notes),
+        **rates,
+    )
+
+
+def estimate_rate(
+    right: Binary,
+    among: NDArray[np.bool_],
+    groups: NDArray[np.int64] | None,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Estimate | None:
+    """The share of right calls among some cases; None where there is no such case."""
+    trials, successes = int(among.sum()), int(right[among].sum())
+    if trials == 0:
+        return None
+    simple = proportion(successes, trials, confidence=confidence)
+    if groups is None:
+        return simple
+    if successes in (0, trials):
+        # Resampling collapses; clusters are the independent trials.
+        clusters = len(np.unique(groups[among]))
+        bound = proportion(clusters if successes else 0, clusters, confidence=confidence)
+        return attrs.evolve(bound, n=trials, method="Wilson of the clusters")
+    ratios = bootstrap_ratios(
+        (right * among).astype(np.float64), among.astype(np.float64), groups, resamples, seed
+    )
+    tail = (1 - confidence) / 2
+    low, high = (float(limit) for limit in np.quantile(ratios, [tail, 1 - tail]))
+    method = f"bootstrap percentile, {resamples} resamples by cluster, seed {seed}"
+    return Estimate(successes / trials, low, high, method, trials)
+
+
+def _brier(
+    truth: Binary,
+    scores: Scores,
+    groups: NDArray[np.int64] | None,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Estimate:
+    errors = (scores - truth) ** 2
+    units = np.arange(truth.size) if groups is None else groups
+    means = bootstrap_ratios(errors, np.ones(truth.size), units, resamples, seed)
+    tail = (1 - confidence) / 2
+    low, high = (float(limit) for limit in np.quantile(means, [tail, 1 - tail]))
+    method = f"bootstrap percentile, {resamples} resamples, seed {seed}"
+    return Estimate(float(errors.mean()), low, high, method, truth.size)
+
+
+def _figure(value: float | None) -> str:
+    return "not estimable" if value is None else f"{value:.2f}"

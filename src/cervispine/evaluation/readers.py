@@ -1,0 +1,351 @@
+"""The readers' calls and ratings: the file readers.csv, checked once and frozen.
+
+One row for each patient and reader, with the columns ``patient``, ``reader``
+and ``call`` (0/1), ``rating`` (ordinal from 1 to 5, or 0 to 100), or both.
+Identifiers are text: ``00123`` stays ``00123``.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from cervispine.evaluation.checking import join
+from cervispine.exceptions import LabelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ReaderTable"]
+
+_REQUIRED = ("patient", "reader")
+_VALUES = ("call", "rating")
+_RATINGS = (0.0, 100.0)
+_LISTED = 20
+
+
+@attrs.frozen
+class _Fault:
+    code: str
+    reason: str
+    rows: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return f"{self.code}: {self.reason}"
+        listed = ", ".join(str(row) for row in self.rows[:_LISTED])
+        more = f" and {len(self.rows) - _LISTED} more" if len(self.rows) > _LISTED else ""
+        return f"{self.code}: {self.reason} (rows {listed}{more})"
+
+
+@attrs.frozen(repr=False)
+class ReaderTable:
+    """What some readers said of some patients, every reader of every patient.
+
+    Make one with ``from_csv`` or ``from_frame``.
+
+    Parameters
+    ----------
+    patients
+        The patients' identifiers, in order of first appearance.
+    readers
+        The readers' names, in order of first appearance.
+    dropped
+        How many patients complete-case analysis left out.
+    ignored_columns
+        The columns of the file that were not used.
+    """
+
+    patients: tuple[str, ...]
+    readers: tuple[str, ...]
+    dropped: int
+    ignored_columns: tuple[str, ...]
+    _calls: Mapping[str, Mapping[str, int]] = attrs.field(alias="calls")
+    _ratings: Mapping[str, Mapping[str, float]] = attrs.field(alias="ratings")
+
+    @classmethod
+    def from_csv(cls, path: str | Path, *, complete_cases: bool = False) -> ReaderTable:
+        """Read a comma-separated file in UTF-8.
+
+        Parameters
+        ----------
+        path
+            The file.
+        complete_cases
+            Leave out patients that some reader did not read, and count them in
+            ``dropped``, where otherwise they are an error.
+
+        Raises
+        ------
+        LabelError
+            With every fault found and its row numbers (lines of the file; the header
+            is line 1): ``READERS_FILE``, ``READERS_COLUMN_MISSING``, ``READERS_EMPTY``,
+            ``READERS_ID_MISSING``, ``READERS_ROW_RAGGED``, ``READERS_ROW_DUPLICATED``, ``READERS_CALL_INVALID``,
+            ``READERS_RATING_INVALID``, ``READERS_VALUE_MISSING``, ``READERS_CASE_MISSING``.
+        """
+        path = Path(path)
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                lines = csv.DictReader(file)
+                rows = [(lines.line_num, row) for row in lines]
+                columns = tuple(lines.fieldnames or ())
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise LabelError(
+                f"the readers' table cannot be read: {type(error).__name__}",
+                where=path.name,
+                advice="give a comma-separated file in UTF-8",
+                code="READERS_FILE",
+            ) from error
+        return cls._from_rows(rows, columns, path.name, complete_cases)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, *, complete_cases: bool = False) -> ReaderTable:
+        """Take a table in memory; row numbers in errors count its rows from 1.
+
+        Read identifiers as text (``pandas.read_csv(..., dtype=str)``): a frame of
+        numbers has lost the zeros of ``00123``. Other parameters and errors are as in
+        ``from_csv``.
+        """
+        columns = tuple(str(column) for column in frame.columns)
+        text = frame.astype(object).where(frame.notna(), "")
+        rows = [
+            (number, dict(zip(columns, row, strict=True)))
+            for number, row in enumerate(text.itertuples(index=False, name=None), start=1)
+        ]
+        return cls._from_rows(rows, columns, "readers", complete_cases)
+
+    @classmethod
+    def _from_rows(
+        cls,
+        rows: Sequence[tuple[int, Mapping[Any, Any]]],
+        columns: tuple[str, ...],
+        where: str,
+        complete_cases: bool,
+    ) -> ReaderTable:
+        missing = [column for column in _REQUIRED if column not in columns]
+        if not any(column in columns for column in _VALUES):
+            missing.append("call or rating")
+        if missing:
+            reason = f"no column {', '.join(missing)}; the columns are {', '.join(columns)}"
+            _refuse([_Fault("READERS_COLUMN_MISSING", reason)], where)
+        if not rows:
+            _refuse([_Fault("READERS_EMPTY", "no row below the header")], where)
+        draft = _Draft([column for column in _VALUES if column in columns])
+        for number, row in rows:
+            draft.add(number, row)
+        faults = draft.faults()
+        readers, patients = tuple(draft.readers), tuple(draft.patients)
+        incomplete, gaps = _gaps(draft, readers, patients)
+        if not complete_cases:
+            faults.extend(gaps)
+        if faults:
+            _refuse(faults, where)
+        kept = tuple(patient for patient in patients if patient not in incomplete)
+        if not kept:
+            reason = "no patient was read by every reader"
+            _refuse([_Fault("READERS_CASE_MISSING", reason)], where)
+        used = {*_REQUIRED, *_VALUES}
+        return cls(
+            patients=kept,
+            readers=readers,
+            dropped=len(incomplete),
+            ignored_columns=tuple(column for column in columns if column not in used),
+            calls=_tables(draft.values.get("call", {}), readers, kept, int),
+            ratings=_tables(draft.values.get("rating", {}), readers, kept, float),
+        )
+
+    def calls(self, patients: Iterable[Hashable] | None = None) -> dict[str, NDArray[np.int64]]:
+        """The 0/1 calls of each reader who gave them, in the order of the patients.
+
+        Parameters
+        ----------
+        patients
+            Exactly the patients of the table, in any order; its own order when not given.
+
+        Raises
+        ------
+        MismatchedCasesError
+            ``CASES_MISMATCHED`` when the patients are not those of the table.
+        """
+        cases = self._order(patients)
+        return {
+            reader: np.array([values[case] for case in cases], dtype=np.int64)
+            for reader, values in self._calls.items()
+        }
+
+    def ratings(self, patients: Iterable[Hashable] | None = None) -> dict[str, NDArray[np.float64]]:
+        """The ratings of each reader who gave them; otherwise as ``calls``."""
+        cases = self._order(patients)
+        return {
+            reader: np.array([values[case] for case in cases], dtype=np.float64)
+            for reader, values in self._ratings.items()
+        }
+
+    def select(self, patients: Iterable[Hashable]) -> ReaderTable:
+        """The same table of some of its patients, in the order given.
+
+        Raises
+        ------
+        LabelError
+            ``READERS_CASE_MISSING`` when a patient is not in the table.
+        """
+        chosen = tuple(str(patient) for patient in patients)
+        unknown = len(set(chosen) - set(self.patients))
+        if unknown:
+            raise LabelError(
+                f"{unknown} of {len(chosen)} patients were not read",
+                where="readers",
+                advice="identifiers are text, so 00123 and 123 differ",
+                code="READERS_CASE_MISSING",
+            )
+        return attrs.evolve(
+            self,
+            patients=chosen,
+            calls={
+                reader: {patient: values[patient] for patient in chosen}
+                for reader, values in self._calls.items()
+            },
+            ratings={
+                reader: {patient: values[patient] for patient in chosen}
+                for reader, values in self._ratings.items()
+            },
+        )
+
+    def __repr__(self) -> str:
+        kinds = [
+            name for name, held in (("calls", self._calls), ("ratings", self._ratings)) if held
+        ]
+        dropped = f", {self.dropped} incomplete patients left out" if self.dropped else ""
+        return (
+            f"<ReaderTable: {len(self.readers)} readers of {len(self.patients)} patients, "
+            f"{' and '.join(kinds)}{dropped}>"
+        )
+
+    def _order(self, patients: Iterable[Hashable] | None) -> list[str]:
+        if patients is None:
+            return list(self.patients)
+        return join(list(patients), {case: case for case in self.patients}, "readers")
+
+
+class _Draft:
+    """The table while its rows are read: its values so far, and its faults."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = columns
+        self.readers: dict[str, None] = {}
+        self.patients: dict[str, None] = {}
+        self.rows: dict[tuple[str, str], int] = {}
+        self.values: dict[str, dict[tuple[str, str], float | None]] = {c: {} for c in columns}
+        self._faults: dict[tuple[str, str], list[int]] = {}
+
+    def add(self, number: int, row: Mapping[Any, Any]) -> None:
+        if None in row:  # where csv.DictReader puts cells beyond the header's
+            self._fault("READERS_ROW_RAGGED", "more cells than the header has", number)
+            return
+        patient, reader = (_cell(row, name) for name in _REQUIRED)
+        if not patient or not reader:
+            self._fault("READERS_ID_MISSING", "patient or reader is blank", number)
+            return
+        if (patient, reader) in self.rows:
+            self._fault("READERS_ROW_DUPLICATED", "the same patient and reader again", number)
+            return
+        self.rows[patient, reader] = number
+        self.patients[patient] = self.readers[reader] = None
+        for column in self.columns:
+            text = _cell(row, column)
+            self.values[column][patient, reader] = self._number(column, text, number)
+
+    def faults(self) -> list[_Fault]:
+        return [_Fault(*kind, tuple(rows)) for kind, rows in self._faults.items()]
+
+    def _number(self, column: str, text: str, row: int) -> float | None:
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if column == "call" and value not in (0.0, 1.0):
+            self._fault("READERS_CALL_INVALID", "a call is neither 0 nor 1", row)
+        elif column == "rating" and not _RATINGS[0] <= value <= _RATINGS[1]:
+            reason = "a rating is no number from 0 to 100"
+            self._fault("READERS_RATING_INVALID", reason, row)
+        return value
+
+    def _fault(self, code: str, reason: str, row: int) -> None:
+        self._faults.setdefault((code, reason), []).append(row)
+
+
+def _cell(row: Mapping[Any, Any], column: str) -> str:
+    value = row.get(column)
+    return "" if value is None else str(value).strip()
+
+
+def _gaps(
+    draft: _Draft, readers: Sequence[str], patients: Sequence[str]
+) -> tuple[set[str], list[_Fault]]:
+    """Return the patients with a gap, and the faults that the gaps are.
+
+    A reader may give calls only or ratings only; a column that a reader uses at
+    all must be full.
+    """
+    used = {
+        (column, reader)
+        for column, values in draft.values.items()
+        for (_, reader), value in values.items()
+        if value is not None
+    }
+    incomplete: set[str] = set()
+    blank_rows: list[int] = []
+    unread = dict.fromkeys(readers, 0)
+    for patient in patients:
+        for reader in readers:
+            if (patient, reader) not in draft.rows:
+                unread[reader] += 1
+                incomplete.add(patient)
+                continue
+            given = [values[patient, reader] is not None for values in draft.values.values()]
+            wanted = [(column, reader) in used for column in draft.columns]
+            if not any(wanted) or any(w and not g for w, g in zip(wanted, given, strict=True)):
+                blank_rows.append(draft.rows[patient, reader])
+                incomplete.add(patient)
+    faults = []
+    if blank_rows:
+        reason = "call or rating is blank"
+        faults.append(_Fault("READERS_VALUE_MISSING", reason, tuple(sorted(blank_rows))))
+    if any(unread.values()):
+        counts = ", ".join(f"reader {i + 1}: {unread[r]}" for i, r in enumerate(readers))
+        reason = f"patients without a row for some reader ({counts})"
+        faults.append(_Fault("READERS_CASE_MISSING", reason))
+    return incomplete, faults
+
+
+def _tables(
+    values: Mapping[tuple[str, str], float | None],
+    readers: Sequence[str],
+    patients: Sequence[str],
+    kind: type,
+) -> dict[str, dict[str, Any]]:
+    """By reader and patient, for the readers who gave such a value."""
+    return {
+        reader: {patient: kind(values[patient, reader]) for patient in patients}
+        for reader in readers
+        if any(values.get((patient, reader)) is not None for patient in patients)
+    }
+
+
+def _refuse(faults: Sequence[_Fault], where: str) -> None:
+    codes = {fault.code for fault in faults}
+    raise LabelError(
+        "the readers' table is refused:\n  " + "\n  ".join(map(str, faults)),
+        where=where,
+        advice="correct the rows named; complete_cases leaves out patients with gaps",
+        code=codes.pop() if len(codes) == 1 else "READERS_INVALID",
+    )

@@ -1,0 +1,183 @@
+"""A comparison in words, and as the JSON that comparison.json holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from cervispine.evaluation.comparison import SCHEMA, SCHEMA_VERSION, Comparison
+from cervispine.evaluation.performance import LABELS, RATES, Evaluation
+from cervispine.evaluation.results import format_p_value, json_ready
+
+__all__ = ["as_json", "summarise"]
+
+
+def summarise(comparison: Comparison) -> str:
+    """The comparison as text: the sample, the raters, then each kind of difference."""
+    lines = [
+        f"{comparison.n} patients: {comparison.positives} positive, "
+        f"{comparison.negatives} negative; {len(comparison.models)} models, "
+        f"{len(comparison.readers)} readers",
+        f"{100 * comparison.confidence:g} % intervals; p-values corrected by "
+        f"{comparison.correction.title()} within each endpoint",
+    ]
+    for rater in comparison.raters.values():
+        lines += ["", *_rater(rater)]
+    lines += _section(
+        "Model minus each reader",
+        [
+            f"{pair.model} - {pair.reader}, {LABELS[pair.endpoint]}: {pair.difference}, "
+            f"corrected {format_p_value(pair.adjusted_p_value)}"
+            for pair in comparison.against_readers
+        ],
+    )
+    lines += _section(
+        "Model minus the mean of the readers",
+        [
+            f"{item.model}, {LABELS[item.endpoint]}: {item.difference}"
+            f"{_degrees(item.difference.df)}; {item.difference.scope}"
+            for item in comparison.against_mean
+        ],
+    )
+    lines += _section(
+        "Model minus model, AUC",
+        [
+            f"{pair.first} - {pair.second}: {pair.difference}, "
+            f"corrected {format_p_value(pair.adjusted_p_value)}"
+            for pair in comparison.between_models
+        ],
+    )
+    lines += _section(
+        "By stratum, the hardest level first",
+        [
+            f"{item.stratum} {item.level}, {item.rater}: "
+            + ", ".join(
+                f"{name} {rate} of {rate.n}"
+                for name, rate in (
+                    ("sensitivity", item.sensitivity),
+                    ("specificity", item.specificity),
+                )
+                if rate is not None
+            )
+            for item in comparison.strata
+        ],
+    )
+    if comparison.agreement.fleiss is not None:
+        lines += _section(
+            "Agreement among the readers", [f"Fleiss' kappa {comparison.agreement.fleiss}"]
+        )
+    lines += _section("Notes", list(comparison.notes))
+    return "\n".join(lines)
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as plain values; what is not estimable is None."""
+    agreement = comparison.agreement
+    return {
+        "schema": SCHEMA,
+        "version": SCHEMA_VERSION,
+        "settings": {
+            "confidence": comparison.confidence,
+            "correction": comparison.correction,
+            "resamples": comparison.resamples,
+            "seed": comparison.seed,
+        },
+        "software": _versions(),
+        "sample": {
+            "patients": comparison.n,
+            "positives": comparison.positives,
+            "negatives": comparison.negatives,
+            "left_out": comparison.patients_left_out,
+        },
+        "raters": [
+            {"kind": "model" if name in comparison.models else "reader", **rater.to_dict()}
+            for name, rater in comparison.raters.items()
+        ],
+        "model_against_reader": [
+            {
+                "model": pair.model,
+                "reader": pair.reader,
+                "endpoint": pair.endpoint,
+                "counts": None
+                if pair.counts is None
+                else {
+                    "both": pair.counts.both,
+                    "model_only": pair.counts.only_first,
+                    "reader_only": pair.counts.only_second,
+                    "neither": pair.counts.neither,
+                },
+                "difference": pair.difference.to_dict(),
+                "exact_p_value": json_ready(pair.exact_p_value),
+                "adjusted_p_value": json_ready(pair.adjusted_p_value),
+            }
+            for pair in comparison.against_readers
+        ],
+        "model_against_readers_mean": [
+            {
+                "model": item.model,
+                "endpoint": item.endpoint,
+                "readers_are": item.readers_are,
+                "difference": item.difference.to_dict(),
+            }
+            for item in comparison.against_mean
+        ],
+        "model_against_model": [
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "endpoint": "auc",
+                "difference": pair.difference.to_dict(),
+                "adjusted_p_value": json_ready(pair.adjusted_p_value),
+            }
+            for pair in comparison.between_models
+        ],
+        "strata": [
+            {
+                **attrs.asdict(item, recurse=False),
+                "sensitivity": None if item.sensitivity is None else item.sensitivity.to_dict(),
+                "specificity": None if item.specificity is None else item.specificity.to_dict(),
+            }
+            for item in comparison.strata
+        ],
+        "agreement": {
+            "fleiss_kappa": None if agreement.fleiss is None else agreement.fleiss.to_dict(),
+            "cohen_kappa": [
+                {"first": first, "second": second, "kappa": kappa.to_dict()}
+                for (first, second), kappa in agreement.pairs.items()
+            ],
+            "cochran_q": None if agreement.cochran_q is None else agreement.cochran_q.to_dict(),
+        },
+        "notes": list(comparison.notes),
+    }
+
+
+def _rater(rater: Evaluation) -> list[str]:
+    lines = [
+        rater.name if rater.threshold is None else f"{rater.name}, threshold {rater.threshold}"
+    ]
+    for name, estimate in rater.figures.items():
+        if estimate is None:
+            continue
+        counts = f"{round(estimate.value * estimate.n)}/{estimate.n} " if name in RATES else ""
+        lines.append(f"  {LABELS[name]:<12} {counts}{estimate}")
+    return lines
+
+
+def _section(title: str, items: list[str]) -> list[str]:
+    return ["", title, *(f"  {item}" for item in items)] if items else []
+
+
+def _degrees(df: float | None) -> str:
+    return "" if df is None else f", df {df:.1f}"
+
+
+def _versions() -> dict[str, str]:
+    import numpy
+    import scipy
+    import statsmodels
+
+    import cervispine
+
+    modules = (cervispine, numpy, scipy, statsmodels)
+    return {module.__name__: str(module.__version__) for module in modules}
