@@ -39,7 +39,7 @@ class _Mapped:
             )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, getstate_setstate=False)
 class Series(_Mapped):
     """One stack of parallel slices, known from its headers alone.
 
@@ -82,7 +82,7 @@ class Series(_Mapped):
     )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, getstate_setstate=False)
 class Study(_Mapped):
     """A patient's imaging study, as in DICOM.
 

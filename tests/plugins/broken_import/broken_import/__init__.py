@@ -1,0 +1,1 @@
+"""A package whose models need a library that nobody has."""
