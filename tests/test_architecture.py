@@ -17,7 +17,7 @@ FLOORS = (
     ("loading", "preprocessing", "backbones", "evaluation", "phantom"),
     ("classification", "testing"),
     ("reporting",),
-    ("experiment",),
+    ("experiment", "diagnosis"),
     ("cli", "__main__"),
 )
 

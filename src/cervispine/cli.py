@@ -192,8 +192,9 @@ def compare(
     scores: Annotated[Path, typer.Option(help="scores.csv: patient,model,score[,call].")],
     readers: Readers = None,
     threshold: Annotated[
-        float, typer.Option(help="Scores at or above it are calls, where scores.csv has none.")
-    ] = 0.5,
+        float | None,
+        typer.Option(help="Scores at or above it are calls; needed where scores.csv has none."),
+    ] = None,
     out: Out,
 ) -> None:
     """Compare any models' scores with readers on the same patients. Needs no torch."""

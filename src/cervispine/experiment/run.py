@@ -16,7 +16,7 @@ from cervispine.exceptions import DataError, UsageError
 from cervispine.experiment.folder import RunFolder, read_split, write_split
 from cervispine.experiment.presets import Preset, find_preset
 from cervispine.progress import progress as progress_of
-from cervispine.records.cohort import CLASSES
+from cervispine.records import CLASSES
 from cervispine.records.files import write_text
 
 if TYPE_CHECKING:
@@ -224,11 +224,11 @@ def _split(
     return parts
 
 
-def _readers(source: _Data, test: Cohort) -> ReaderTable | None:
+def _readers(source: _Data, test: Cohort) -> ReaderTable:
     from cervispine.evaluation import ReaderTable
 
     if source.readers is None:
-        return None
+        return ReaderTable.without_readers(test.patients)
     return ReaderTable.from_csv(source.readers).select(test.patients)
 
 
@@ -282,11 +282,11 @@ def _compare(
     run: RunFolder,
     test: Cohort,
     predictions: Mapping[str, Predictions],
-    table: ReaderTable | None,
+    table: ReaderTable,
 ) -> Comparison:
     import pandas as pd
 
-    from cervispine.evaluation import Evaluator
+    from cervispine.evaluation import Evaluator, Threshold
     from cervispine.reporting import save_comparison
 
     frames = [each.to_frame() for each in predictions.values()]
@@ -301,7 +301,10 @@ def _compare(
             for name, each in predictions.items()
         },
         table,
-        thresholds={name: each.threshold for name, each in predictions.items()},
+        thresholds={
+            name: Threshold(each.threshold, "Youden, validation part")
+            for name, each in predictions.items()
+        },
         strata={"type": types} if any(types.values()) else None,
     )
     save_comparison(comparison, run.path)

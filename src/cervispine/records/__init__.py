@@ -4,6 +4,7 @@ geometry       where a stack of slices lies in the patient
 study          Series, Study and Volume: what is known of an examination, and its pixels
 intake         Problem and IntakeReport: what became of every file that was found
 cohort         Cohort: an immutable sequence of studies, with labels, split and leakage
+labels         labels.csv, and the vocabulary of labels
 predictions    Predictions: what a classifier says of studies
 tables         the CSV files that people bring: read strictly, every fault listed at once
 files          writing files so that a reader never sees half of one
@@ -12,10 +13,12 @@ files          writing files so that a reader never sees half of one
 from cervispine.records.cohort import Cohort
 from cervispine.records.geometry import Geometry
 from cervispine.records.intake import IntakeReport, Problem
+from cervispine.records.labels import CLASSES
 from cervispine.records.predictions import Predictions
 from cervispine.records.study import Series, Study, Volume
 
 __all__ = [
+    "CLASSES",
     "Cohort",
     "Geometry",
     "IntakeReport",

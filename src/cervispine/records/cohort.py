@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 
 from cervispine.exceptions import LabelError, LeakageError, UsageError
 from cervispine.records.intake import IntakeReport, Problem
+from cervispine.records.labels import CLASSES, read_labels
 from cervispine.records.study import Study
-from cervispine.records.tables import raise_faults, read_table
+from cervispine.records.tables import raise_faults
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CLASSES", "Cohort"]
-
-#: The vocabulary of labels.csv; the position is the number: 1 = OPLL.
-CLASSES = ("DSS", "OPLL")
+__all__ = ["Cohort"]
 
 #: What two studies may share that makes them one group, never to be split.
 IDENTITIES = ("patient", "study UID", "frame of reference", "pixel hash")
@@ -116,19 +114,7 @@ class Cohort(Sequence[Study]):
             Unknown labels, patients listed twice (``LABELS_INVALID``), studies without a row or
             rows without a study (``LABELS_UNMATCHED``): all faults of the file at once.
         """
-        table = read_table(path, required=("patient", "label"), code="LABELS")
-        first_row: dict[str, int] = {}
-        faults = []
-        for row in table.rows:
-            if not row["patient"]:
-                faults.append(f"row {row.number}: the patient is empty")
-            elif row["patient"] in first_row:
-                faults.append(f"row {row.number}: the patient of row {first_row[row['patient']]}")
-            first_row.setdefault(row["patient"], row.number)
-            if row["label"] not in CLASSES:
-                faults.append(f"row {row.number}: label {row['label']!r} is not OPLL or DSS")
-        raise_faults(faults, path=table.path, code="LABELS_INVALID")
-
+        table = read_labels(path)
         rows = {row["patient"]: row for row in table.rows}
         known = set(self.patients)
         extra = [f"row {row.number}: no study" for row in table.rows if row["patient"] not in known]

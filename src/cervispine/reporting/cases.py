@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cervispine.records.cohort import CLASSES
+from cervispine.records import CLASSES
 from cervispine.records.files import make_folder, write_bytes, write_text
 from cervispine.records.tables import safe_cell
 

@@ -59,7 +59,7 @@ def write_report(run: str | Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"interval": _interval, "percent": _percent, "p_value": _p_value}
+    environment.filters |= {"interval": _interval, "percent": _percent, "settings": _settings}
     page = environment.get_template("report.html").render(
         manifest=manifest,
         comparison=comparison,
@@ -67,6 +67,7 @@ def write_report(run: str | Path) -> Path:
         # Our own figure: inline, so that its text is text and the page one file.
         figure=Markup(figure[figure.index("<svg") :]),  # noqa: S704
         cases=cases,
+        deeper=_deeper(comparison),
         published=PUBLISHED,
         citation=CITATION,
     )
@@ -106,7 +107,28 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def _p_value(p_value: float | None) -> str:
-    if p_value is None:
-        return NOT_GIVEN
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+def _settings(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _deeper(comparison: dict[str, Any]) -> str:
+    """Say whether the deepest ResNet was the best, whichever way it came out."""
+    areas = {
+        rater["name"]: rater["auc"]["value"]
+        for rater in comparison["raters"]
+        if rater["name"] in PUBLISHED and rater["auc"] is not None
+    }
+    if len(areas) < 2:
+        return ""
+    deepest = max(areas, key=lambda name: int(name.removeprefix("resnet")))
+    best = max(areas, key=areas.__getitem__)
+    significant = any(
+        pair["adjusted_p_value"] is not None and pair["adjusted_p_value"] < 0.05
+        for pair in comparison["model_against_model"]
+        if {pair["first"], pair["second"]} <= set(areas)
+    )
+    told = "some differences" if significant else "no difference"
+    return (
+        f"The deepest network was {'' if best == deepest else 'not '}the best in AUC; between the "
+        f"depths {told} reached p < 0.05 after correction."
+    )
