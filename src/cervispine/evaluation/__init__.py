@@ -8,7 +8,8 @@ evaluator        Evaluator: evaluate one model, compare models and readers
 performance      Evaluation: the figures of one rater
 comparison       Comparison: models and readers on the same patients; comparing makes it
 readers          ReaderTable: the readers' calls and ratings
-roc, delong      areas under ROC curves, their covariance and differences; resampling
+areas, delong    areas under ROC curves, their covariance and differences; resampling
+roc              the curve itself, and partial areas
 proportions      one proportion and its interval
 paired           two sets of calls on the same cases: Tango, Newcombe, McNemar
 mrmc             one model against the mean of several readers
@@ -24,6 +25,7 @@ checking         what is refused before any statistic is computed
 from __future__ import annotations
 
 from cervispine.evaluation.agreement import cochran_q, cohen_kappa, fleiss_kappa
+from cervispine.evaluation.areas import auc, compare_aucs
 from cervispine.evaluation.calibration import Calibration, calibration, net_benefit
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.delong import delong_covariance
@@ -35,7 +37,7 @@ from cervispine.evaluation.performance import Evaluation
 from cervispine.evaluation.proportions import proportion
 from cervispine.evaluation.readers import ReaderTable
 from cervispine.evaluation.results import Difference, Estimate, Test
-from cervispine.evaluation.roc import RocCurve, auc, compare_aucs, partial_auc, roc_curve
+from cervispine.evaluation.roc import RocCurve, partial_auc, roc_curve
 from cervispine.evaluation.thresholds import Threshold, choose_threshold
 
 __all__ = [

@@ -17,7 +17,7 @@ from cervispine.evaluation.checking import (
     as_truth,
     check_same_length,
 )
-from cervispine.evaluation.results import json_ready
+from cervispine.evaluation.results import json_fields
 from cervispine.exceptions import EvaluationError, UsageError
 
 __all__ = ["Calibration", "calibration", "net_benefit"]
@@ -64,8 +64,8 @@ class Calibration:
     n: int
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON-ready values, without the bins."""
-        return json_ready(attrs.asdict(self, filter=attrs.filters.exclude("bins")))
+        """Return the figures as JSON-ready values, without the bins."""
+        return json_fields(self, without=("bins",))
 
 
 def calibration(truth: ArrayLike, probabilities: ArrayLike) -> Calibration:

@@ -22,7 +22,9 @@ __all__ = [
     "as_truth",
     "check_confidence",
     "check_same_length",
+    "checked_pair",
     "choose",
+    "is_by_case",
     "join",
     "keyed",
 ]
@@ -95,7 +97,7 @@ def as_scores(scores: ArrayLike, name: str = "scores") -> Scores:
 def as_groups(groups: Sequence[Hashable] | ArrayLike) -> NDArray[np.int64]:
     """Return the cluster of each case as a number from 0, in order of first appearance."""
     numbers: dict[Hashable, int] = {}
-    names = groups.tolist() if isinstance(groups, np.ndarray) else list(groups)  # type: ignore[arg-type]
+    names: list[Hashable] = np.asarray(groups, dtype=object).tolist()
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 
 
@@ -115,6 +117,15 @@ def check_same_length(**arrays: NDArray[Any]) -> None:
             advice="give one value for each case, in the same order, or join by patient",
             code="LENGTHS_DIFFER",
         )
+
+
+def checked_pair(
+    truth: ArrayLike, scores: ArrayLike, name: str = "scores"
+) -> tuple[Binary, Scores]:
+    """Return truth and scores of the same cases, both checked."""
+    labels, values = as_truth(truth), as_scores(scores, name)
+    check_same_length(**{"truth": labels, name: values})
+    return labels, values
 
 
 def check_confidence(confidence: float) -> None:
@@ -148,8 +159,9 @@ def keyed(
     """
     if isinstance(values, Mapping):
         return dict(values)
-    if hasattr(values, "index") and hasattr(values, "to_numpy"):
-        names, items = list(values.index), values.to_numpy().tolist()
+    if is_by_case(values):
+        series: Any = values
+        names, items = list(series.index), series.to_numpy().tolist()
     elif cases is None:
         raise MismatchedCasesError(
             "values without cases cannot be joined",
@@ -172,6 +184,11 @@ def keyed(
             code="CASES_DUPLICATED",
         )
     return result
+
+
+def is_by_case(values: Any) -> bool:
+    """Whether values carry their cases: a mapping or a pandas Series."""
+    return isinstance(values, Mapping) or (hasattr(values, "index") and hasattr(values, "to_numpy"))
 
 
 def join(

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from cervispine.evaluation.agreement import cochran_q, cohen_kappa, estimate_fleiss_kappa
+from cervispine.evaluation.areas import estimate_auc_difference
 from cervispine.evaluation.comparison import (
     Agreement,
     ModelAgainstMean,
@@ -22,7 +23,6 @@ from cervispine.evaluation.multiplicity import Correction, adjust
 from cervispine.evaluation.paired import PairedCounts, difference_of_counts, mcnemar
 from cervispine.evaluation.performance import Evaluation, estimate_rate
 from cervispine.evaluation.results import Difference
-from cervispine.evaluation.roc import estimate_auc_difference
 from cervispine.exceptions import EvaluationError
 
 __all__ = [
@@ -84,7 +84,7 @@ def compare_with_mean(
                     model.truth,
                     own,
                     np.stack(theirs),
-                    readers_are=readers_are,  # type: ignore[arg-type]
+                    readers_are=readers_are,
                     measure=endpoint,  # type: ignore[arg-type]
                     confidence=confidence,
                 )
@@ -142,7 +142,7 @@ def measure_agreement(models: Raters, readers: Raters) -> Agreement:
             fleiss = estimate_fleiss_kappa(np.stack(list(calls.values())))
         except EvaluationError:
             fleiss = None
-    right = [rater.calls == rater.truth for rater in raters]
+    right = [rater.right for rater in raters]
     return Agreement(fleiss, pairs, cochran_q(np.stack(right)) if len(right) > 1 else None)
 
 
@@ -152,7 +152,7 @@ def _compare_calls(
     among = {"sensitivity": model.truth == 1, "specificity": model.truth == 0}.get(
         endpoint, np.ones(model.n, dtype=bool)
     )
-    right = [(rater.calls == rater.truth)[among] for rater in (model, reader)]
+    right = [rater.right[among] for rater in (model, reader)]
     counts = PairedCounts.of(*right)
     return ModelAgainstReader(
         model.name,
@@ -171,7 +171,7 @@ def _difference_of_areas(first: Evaluation, second: Evaluation, confidence: floa
 
 
 def _corrected(family: list[Any], correction: Correction) -> list[Any]:
-    """The family with its corrected p-values; a pair without a p-value is no test."""
+    """Return the family with its corrected p-values; a pair without a p-value is no test."""
     tested = [pair for pair in family if pair.difference.p_value is not None]
     adjusted = adjust([pair.difference.p_value for pair in tested], method=correction)
     by_pair = {id(pair): float(p) for pair, p in zip(tested, adjusted, strict=True)}
@@ -181,9 +181,10 @@ def _corrected(family: list[Any], correction: Correction) -> list[Any]:
 def _figures_of_level(
     rater: Evaluation, stratum: str, level: str, levels: np.ndarray[Any, Any], confidence: float
 ) -> StratumFigures:
-    right = (rater.calls == rater.truth).astype(np.int64)
     rates = [
-        estimate_rate(right, (levels == level) & (rater.truth == label), None, confidence, 0, 0)
+        estimate_rate(
+            rater.right, (levels == level) & (rater.truth == label), None, confidence, 0, 0
+        )
         for label in (1, 0)
     ]
     return StratumFigures(stratum, level, rater.name, *rates)

@@ -206,7 +206,7 @@ class Comparison:
         return next(iter(self.models.values()))
 
     def summary(self) -> str:
-        """The comparison as text, the sample first."""
+        """Return the comparison as text, the sample first."""
         from cervispine.evaluation.wording import summarise
 
         return summarise(self)
@@ -218,7 +218,7 @@ class Comparison:
         return rater_frame(self)
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The tables as they are printed, by name.
+        """Return the tables as they are printed, by name.
 
         T1 raters, T2 each model and reader, T3 each model and the readers' mean, T4
         calibration and net benefit, T5 each pair of models, T6 strata, T7 agreement;
@@ -229,7 +229,7 @@ class Comparison:
         return printed_tables(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as JSON-ready values: the file comparison.json."""
+        """Return the comparison as JSON-ready values: the file comparison.json."""
         from cervispine.evaluation.wording import as_json
 
         return as_json(self)

@@ -90,10 +90,11 @@ class Placements:
     @property
     def areas(self) -> Scores:
         """The area under each rater's curve, shape (raters,)."""
-        return self.positive.mean(axis=1)
+        areas: Scores = self.positive.mean(axis=1)
+        return areas
 
     def contrast(self, weights: ArrayLike) -> Placements:
-        """The placements of a weighted sum of the raters, as of one rater.
+        """Return the placements of a weighted sum of the raters, as of one rater.
 
         Contracting the placements before taking a variance, and not the
         covariance matrix after, keeps equal rankings at a variance of exactly 0.
@@ -104,7 +105,7 @@ class Placements:
         )
 
     def covariance(self, method: Covariance = "delong") -> Scores:
-        """The covariance of the areas, shape (raters, raters); NaN with one case in a class."""
+        """Return the covariance of the areas; NaN throughout with one case in a class."""
         choose(method, ("delong", "jackknife"), "covariance")
         m, n = self.positive.shape[1], self.negative.shape[1]
         positive = self.positive - self.areas[:, None]
@@ -115,10 +116,11 @@ class Placements:
             return _clustered(positive, negative, self.positive_groups, self.negative_groups)
         s10 = positive @ positive.T / (m - 1)
         s01 = negative @ negative.T / (n - 1)
+        result: Scores = s10 / m + s01 / n
         if method == "jackknife":
             # Leaving one positive out moves the area by -(its placement - area)/(m - 1).
-            return (m + n - 1) / (m + n) * (s10 / (m - 1) + s01 / (n - 1))
-        return s10 / m + s01 / n
+            result = (m + n - 1) / (m + n) * (s10 / (m - 1) + s01 / (n - 1))
+        return result
 
 
 def _clustered(

@@ -21,6 +21,7 @@ from cervispine.evaluation.checking import (
     check_confidence,
     check_same_length,
     choose,
+    is_by_case,
     join,
     keyed,
 )
@@ -96,7 +97,7 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
             ``CASES_MISMATCHED``, ``CASES_DUPLICATED``, ``LENGTHS_DIFFER``.
         """
         self._check_parameters()
-        if any(map(_by_case, (truth, scores))) or cases is not None:
+        if any(map(is_by_case, (truth, scores))) or cases is not None:
             by_case = keyed(truth, cases, "truth")
             order = list(by_case)
             labels = as_truth(list(by_case.values()))
@@ -262,10 +263,6 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
             )
             for name in readers.readers
         }
-
-
-def _by_case(values: Any) -> bool:
-    return isinstance(values, Mapping) or (hasattr(values, "index") and hasattr(values, "to_numpy"))
 
 
 def _as_threshold(threshold: ThresholdLike, labels: Binary, values: Scores) -> Threshold:

@@ -7,10 +7,10 @@ them (random) decides the answer when they are few: ask both, and say which.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cervispine.evaluation.checking import (
     Binary,
@@ -138,13 +138,13 @@ def estimate_against_readers(
 def _figures(
     labels: Binary, rows: list[ArrayLike], measure: Measure, covariance: Covariance
 ) -> tuple[Scores, Scores]:
-    """The raters' figures, the model's first, and their covariance over cases."""
+    """Return the raters' figures, the model's first, and their covariance over cases."""
     if measure == "auc":
-        table = np.stack(_aligned(labels, [as_scores(row, "ratings") for row in rows]))
+        table: Scores = _stacked(labels, [as_scores(row, "ratings") for row in rows])
         placed = placements(labels, table)
         return placed.areas, placed.covariance(covariance)
     diseased = 1 if measure == "sensitivity" else 0
-    calls = np.stack(_aligned(labels, [as_binary(row, "calls") for row in rows]))
+    calls: Binary = _stacked(labels, [as_binary(row, "calls") for row in rows])
     right = (calls == diseased)[:, labels == diseased].astype(np.float64)
     cases = right.shape[1]
     if cases < 2:
@@ -220,7 +220,7 @@ def _not_estimable(value: float, method: str, scope: str, n: int, note: str) -> 
     return Difference(value, None, None, None, None, p_value, method, scope, n, note)
 
 
-def _aligned(labels: Binary, rows: list[Scores] | list[Binary]) -> list[Scores] | list[Binary]:
+def _stacked(labels: Binary, rows: list[NDArray[Any]]) -> NDArray[Any]:
     for row in rows:
         check_same_length(truth=labels, rater=row)
-    return rows
+    return np.stack(rows)

@@ -177,7 +177,7 @@ def mcnemar(
 
 
 def _tango_variance(counts: PairedCounts, difference: float) -> float:
-    """n squared times the variance of the difference, restricted to that difference."""
+    """Return n squared times the variance of the difference, restricted to that difference."""
     n, b, c, d = counts.n, counts.only_first, counts.only_second, difference
     linear = -b - c + (2 * n - b + c) * d
     constant = -c * d * (1 - d)
@@ -205,7 +205,7 @@ def _tango(counts: PairedCounts, confidence: float) -> tuple[float, float]:
 
 
 def _root(excess: Callable[[float], float], estimate: float, end: float) -> float:
-    """The limit between the estimate and one end of the range of differences."""
+    """Find the limit between the estimate and one end of the range of differences."""
     from scipy.optimize import brentq
 
     if estimate == end:

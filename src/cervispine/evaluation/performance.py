@@ -9,12 +9,13 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from cervispine.evaluation.areas import estimate_auc
 from cervispine.evaluation.calibration import Calibration, calibration
 from cervispine.evaluation.checking import Binary, Scores
 from cervispine.evaluation.proportions import proportion
 from cervispine.evaluation.resampling import bootstrap_ratios
 from cervispine.evaluation.results import Estimate
-from cervispine.evaluation.roc import RocCurve, estimate_auc, roc_curve
+from cervispine.evaluation.roc import RocCurve, roc_curve
 from cervispine.evaluation.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -100,12 +101,18 @@ class Evaluation:
         return {name: getattr(self, name) for name in LABELS}
 
     @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which calls are right, shape (cases,); only where there are calls."""
+        assert self.calls is not None
+        return np.asarray(self.calls == self.truth)
+
+    @property
     def curve(self) -> RocCurve | None:
         """The ROC curve, where there are scores."""
         return None if self.scores is None else roc_curve(self.truth, self.scores)
 
     def summary(self) -> str:
-        """The figures as text, the sample first."""
+        """Return the figures as text, the sample first."""
         lines = [
             f"{self.name}: {self.n} cases, {self.positives} positive, {self.negatives} negative"
         ]
@@ -133,7 +140,7 @@ class Evaluation:
         return pd.DataFrame(rows, index=pd.Index(list(held), name="figure"), columns=columns)
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON-ready values, without the cases."""
+        """Return the figures as JSON-ready values, without the cases."""
         return {
             "name": self.name,
             "cases": self.n,
@@ -187,7 +194,7 @@ def rate_performance(
             notes.append(f"AUC: {area.note}")
     rates: dict[str, Estimate | None] = dict.fromkeys(RATES)
     if calls is not None:
-        right = (calls == truth).astype(np.int64)
+        right = calls == truth
         parts = {
             "sensitivity": truth == 1,
             "specificity": truth == 0,
@@ -220,14 +227,14 @@ def rate_performance(
 
 
 def estimate_rate(
-    right: Binary,
+    right: NDArray[np.bool_],
     among: NDArray[np.bool_],
     groups: NDArray[np.int64] | None,
     confidence: float,
     resamples: int,
     seed: int,
 ) -> Estimate | None:
-    """The share of right calls among some cases; None where there is no such case."""
+    """Return the share of right calls among some cases; None where there is no such case."""
     trials, successes = int(among.sum()), int(right[among].sum())
     if trials == 0:
         return None
@@ -240,7 +247,7 @@ def estimate_rate(
         bound = proportion(clusters if successes else 0, clusters, confidence=confidence)
         return attrs.evolve(bound, n=trials, method="Wilson of the clusters")
     ratios = bootstrap_ratios(
-        (right * among).astype(np.float64), among.astype(np.float64), groups, resamples, seed
+        (right & among).astype(np.float64), among.astype(np.float64), groups, resamples, seed
     )
     tail = (1 - confidence) / 2
     low, high = (float(limit) for limit in np.quantile(ratios, [tail, 1 - tail]))

@@ -86,7 +86,7 @@ def _draw_point(
     bars: dict[str, list[list[float]]] = {}
     if not filled:
         bars["yerr"] = _arms(sensitivity.value, sensitivity.low, sensitivity.high)
-        bars["xerr"] = _arms(specificity.value, specificity.high, specificity.low, turned=True)
+        bars["xerr"] = _arms(specificity.value, specificity.high, specificity.low)
     ax.errorbar(
         1 - specificity.value,
         sensitivity.value,
@@ -113,10 +113,8 @@ def _draw_mean(ax: Axes, readers: Mapping[str, Evaluation]) -> None:
         ax.plot(x, y, "+", color="0.15", markersize=12, label="mean of the readers", zorder=4)
 
 
-def _arms(
-    value: float, low: float | None, high: float | None, *, turned: bool = False
-) -> list[list[float]]:
-    """The arms of an error bar below and above a value, or right to left when turned."""
-    assert low is not None
-    assert high is not None
-    return [[abs(value - low)], [abs(high - value)]]
+def _arms(value: float, first: float | None, second: float | None) -> list[list[float]]:
+    """Return the arms of an error bar, from the value to each of its limits."""
+    assert first is not None
+    assert second is not None
+    return [[abs(value - first)], [abs(second - value)]]

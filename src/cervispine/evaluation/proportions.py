@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from cervispine.evaluation.checking import check_confidence, choose
 from cervispine.evaluation.results import Estimate
@@ -10,7 +10,11 @@ from cervispine.exceptions import EvaluationError
 
 __all__ = ["proportion"]
 
-_NAMES = {"wilson": ("wilson", "Wilson"), "clopper-pearson": ("exact", "Clopper-Pearson")}
+_SciPyName = Literal["wilson", "exact"]
+_NAMES: Final[dict[str, tuple[_SciPyName, str]]] = {
+    "wilson": ("wilson", "Wilson"),
+    "clopper-pearson": ("exact", "Clopper-Pearson"),
+}
 
 
 def proportion(

@@ -87,8 +87,10 @@ class ReaderTable:
         LabelError
             With every fault found and its row numbers (lines of the file; the header
             is line 1): ``READERS_FILE``, ``READERS_COLUMN_MISSING``, ``READERS_EMPTY``,
-            ``READERS_ID_MISSING``, ``READERS_ROW_RAGGED``, ``READERS_ROW_DUPLICATED``, ``READERS_CALL_INVALID``,
-            ``READERS_RATING_INVALID``, ``READERS_VALUE_MISSING``, ``READERS_CASE_MISSING``.
+            ``READERS_ID_MISSING``, ``READERS_ROW_RAGGED``, ``READERS_ROW_DUPLICATED``,
+            ``READERS_CALL_INVALID``, ``READERS_RATING_INVALID``,
+            ``READERS_VALUE_MISSING``, ``READERS_CASE_MISSING``; ``READERS_INVALID`` when
+            they are of several kinds.
         """
         path = Path(path)
         try:
@@ -162,7 +164,7 @@ class ReaderTable:
         )
 
     def calls(self, patients: Iterable[Hashable] | None = None) -> dict[str, NDArray[np.int64]]:
-        """The 0/1 calls of each reader who gave them, in the order of the patients.
+        """Return the 0/1 calls of each reader who gave them, in the order of the patients.
 
         Parameters
         ----------
@@ -181,7 +183,7 @@ class ReaderTable:
         }
 
     def ratings(self, patients: Iterable[Hashable] | None = None) -> dict[str, NDArray[np.float64]]:
-        """The ratings of each reader who gave them; otherwise as ``calls``."""
+        """Return the ratings of each reader who gave them; otherwise as ``calls``."""
         cases = self._order(patients)
         return {
             reader: np.array([values[case] for case in cases], dtype=np.float64)
@@ -189,7 +191,7 @@ class ReaderTable:
         }
 
     def select(self, patients: Iterable[Hashable]) -> ReaderTable:
-        """The same table of some of its patients, in the order given.
+        """Return the same table of some of its patients, in the order given.
 
         Raises
         ------

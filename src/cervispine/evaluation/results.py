@@ -10,7 +10,16 @@ import attrs
 
 from cervispine.exceptions import StatisticsWarning
 
-__all__ = ["Difference", "Estimate", "Test", "format_interval", "format_p_value", "with_warning"]
+__all__ = [
+    "Difference",
+    "Estimate",
+    "Test",
+    "format_interval",
+    "format_p_value",
+    "json_fields",
+    "json_ready",
+    "with_warning",
+]
 
 
 @attrs.frozen
@@ -42,8 +51,8 @@ class Estimate:
         return f"{self.value:.3f} {format_interval(self.low, self.high)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON-ready values; what is not estimable is ``None``."""
-        return json_ready(attrs.asdict(self))
+        """Return the fields as JSON-ready values; what is not estimable is ``None``."""
+        return json_fields(self)
 
 
 @attrs.frozen
@@ -86,8 +95,8 @@ class Difference:
         return f"{self.value:+.3f} {interval}, {format_p_value(self.p_value)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON-ready values; what is not estimable is ``None``."""
-        return json_ready(attrs.asdict(self))
+        """Return the fields as JSON-ready values; what is not estimable is ``None``."""
+        return json_fields(self)
 
 
 @attrs.frozen
@@ -115,8 +124,8 @@ class Test:
         return f"{self.statistic:.2f} on {self.df:g} df, {format_p_value(self.p_value)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON-ready values."""
-        return json_ready(attrs.asdict(self))
+        """Return the fields as JSON-ready values."""
+        return json_fields(self)
 
 
 Result = TypeVar("Result", Estimate, Difference)
@@ -145,8 +154,14 @@ def format_p_value(p_value: float | None) -> str:
     return f"p = {p_value:.4f}" if p_value < 0.01 else f"p = {p_value:.3f}"
 
 
+def json_fields(value: Any, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the fields of an attrs value, made JSON-ready."""
+    names = (field.name for field in attrs.fields(type(value)))
+    return {name: json_ready(getattr(value, name)) for name in names if name not in without}
+
+
 def json_ready(value: Any) -> Any:
-    """The same value made of plain Python types, with ``None`` for what is not finite."""
+    """Return the same value made of plain Python types, with ``None`` for what is not finite."""
     if isinstance(value, dict):
         return {str(key): json_ready(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -16,7 +16,7 @@ from cervispine.evaluation.results import Difference, Estimate, format_interval
 
 __all__ = ["as_html", "printed_tables", "rater_frame"]
 
-_EMPTY = "–"
+_EMPTY = "-"
 _ACTING = (0.1, 0.2, 0.3, 0.5)
 _TITLES = {
     "T1": "Raters",
@@ -49,7 +49,7 @@ def rater_frame(comparison: Comparison) -> pd.DataFrame:
 
 
 def printed_tables(comparison: Comparison) -> dict[str, pd.DataFrame]:
-    """The tables as they are printed, by name; one without rows is left out."""
+    """Return the tables as they are printed, by name; one without rows is left out."""
     rows: dict[str, list[dict[str, Any]]] = {
         "T1": [_rater_row(rater) for rater in comparison.raters.values()],
         "T2": _reader_rows(comparison),
@@ -91,7 +91,7 @@ def printed_tables(comparison: Comparison) -> dict[str, pd.DataFrame]:
 
 
 def as_html(comparison: Comparison) -> str:
-    """The sample, the tables and the notes, for a notebook."""
+    """Write the sample, the tables and the notes, for a notebook."""
     parts = [
         f"<p><b>{comparison.n} patients</b>: {comparison.positives} positive, "
         f"{comparison.negatives} negative. {100 * comparison.confidence:g} % intervals, "
@@ -118,7 +118,7 @@ def _reader_rows(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
     for pair in comparison.against_readers:
         counts = pair.counts
-        cells = (
+        cells: tuple[Any, ...] = (
             (_EMPTY,) * 4
             if counts is None
             else (counts.both, counts.only_first, counts.only_second, counts.neither)

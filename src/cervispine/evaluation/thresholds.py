@@ -92,6 +92,7 @@ def choose_threshold(
     if rule == "youden":
         # Whole numbers, so that equals are equal; argmax takes the first, the lowest.
         return float(counts.values[np.argmax(detected * negatives + cleared * positives)])
+    assert at is not None
     if rule == "sensitivity":
         return float(counts.values[np.flatnonzero(detected / positives >= at)[-1]])
     reached = np.flatnonzero(cleared / negatives >= at)

@@ -14,7 +14,7 @@ __all__ = ["as_json", "summarise"]
 
 
 def summarise(comparison: Comparison) -> str:
-    """The comparison as text: the sample, the raters, then each kind of difference."""
+    """Write the comparison as text: the sample, the raters, then each kind of difference."""
     lines = [
         f"{comparison.n} patients: {comparison.positives} positive, "
         f"{comparison.negatives} negative; {len(comparison.models)} models, "
@@ -72,7 +72,7 @@ def summarise(comparison: Comparison) -> str:
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as plain values; what is not estimable is None."""
+    """Return the comparison as plain values; what is not estimable is None."""
     agreement = comparison.agreement
     return {
         "schema": SCHEMA,
