@@ -27,7 +27,7 @@ class Problem:
     reason
         One sentence without anything that names a patient.
     item
-        The file relative to the folder indexed, or a UID.
+        The UID of the series, or "file N": the N-th file of the folder in sorted order.
     fate
         "rejected": it should have been usable and is not. "ignored": it was never meant.
         "noted": it is used all the same.

@@ -50,7 +50,7 @@ class Series(_Mapped):
     plane
         "sagittal", "coronal", "axial" or "oblique".
     sequence
-        The weighting: "T1", "T2", "PD", "STIR" or "unknown".
+        The weighting: "T1", "T2", "PD", "STIR", "GRE" or "unknown".
     files
         One path a slice, in order along the normal of the slices.
     shape
@@ -151,7 +151,7 @@ class Volume:
     affine
         float64 (4, 4): index (slice, row, column) to patient LPS, mm, at pixel centres.
     sequence
-        "T1", "T2", "PD", "STIR" or "unknown".
+        "T1", "T2", "PD", "STIR", "GRE" or "unknown".
     history
         What was done so far, one sentence a step, oldest first.
 

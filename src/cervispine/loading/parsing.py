@@ -1,0 +1,172 @@
+"""Bytes to a pydicom Dataset: bounded, silent, and with one kind of failure.
+
+pydicom raises ten classes of exception for a broken file, returns without a word when a header
+ends in the middle of a value, and quotes values in its warnings. Everything that reads a file
+does so through here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import attrs
+from pydicom import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from cervispine.exceptions import LoadError
+from cervispine.loading.limits import Limits
+
+__all__ = ["Parsed", "parse", "quiet_pydicom"]
+
+PIXEL_DATA = Tag("PixelData")
+PREAMBLE = 128
+
+
+@attrs.frozen
+class Parsed:
+    """What was read of one file.
+
+    Parameters
+    ----------
+    dataset
+        The elements asked for.
+    transfer_syntax
+        How the file is encoded.
+    pixel_bytes
+        How many bytes of encoded pixel data the file says it holds; None for compressed data,
+        whose length is not written.
+    """
+
+    dataset: Dataset
+    transfer_syntax: UID
+    pixel_bytes: int | None
+
+
+@contextlib.contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom's warnings and log lines in: they quote values, and values name patients."""
+    logger = logging.getLogger("pydicom")
+    disabled = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = disabled
+
+
+def parse(path: Path, keywords: Sequence[int], limits: Limits, *, pixels: bool = False) -> Parsed:
+    """Read the named elements of a file that holds pixel data.
+
+    Parameters
+    ----------
+    path
+        The file.
+    keywords
+        Tags of the elements wanted.
+    limits
+        How large the file may be, and become.
+    pixels
+        Also read the encoded pixel data.
+
+    Raises
+    ------
+    LoadError
+        ``FILE_UNREADABLE``, ``NOT_DICOM``, ``META_MISSING``, ``TRANSFER_SYNTAX``,
+        ``DECODE_BUDGET``, ``DICOM_TRUNCATED`` or ``DICOM_INVALID``.
+    """
+    try:
+        with path.open("rb") as stream:
+            return _parse(stream, list(keywords), limits, pixels=pixels)
+    except OSError as error:
+        raise LoadError(
+            f"the file cannot be read: {type(error).__name__}", code="FILE_UNREADABLE"
+        ) from None
+    except LoadError:
+        raise
+    except Exception as error:
+        # The text of pydicom's exceptions may quote a value; their class cannot.
+        raise LoadError(
+            f"the header cannot be parsed: {type(error).__name__}", code="DICOM_INVALID"
+        ) from None
+
+
+def _parse(stream: BinaryIO, tags: list[int], limits: Limits, *, pixels: bool) -> Parsed:
+    _check_start(stream)
+    size = os.fstat(stream.fileno()).st_size
+    if size > limits.file_bytes:
+        raise LoadError(f"the file has {size} bytes", code="DECODE_BUDGET")
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+    if "TransferSyntaxUID" not in meta:
+        raise LoadError("the file does not say how it is encoded", code="TRANSFER_SYNTAX")
+    syntax = UID(meta.TransferSyntaxUID)
+    if not syntax.is_transfer_syntax or syntax.is_private:
+        raise LoadError("the file is encoded in no standard way", code="TRANSFER_SYNTAX")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        stream = _inflate(stream.read(), limits.inflation * size)
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+
+    length: int | None = None
+
+    def at_pixels(tag: BaseTag, _vr: str | None, element_length: int) -> bool:
+        nonlocal length
+        if tag == PIXEL_DATA and length is None:
+            length = element_length
+            return not pixels
+        return False
+
+    wanted = [BaseTag(tag) for tag in tags]
+    if pixels:
+        wanted.append(PIXEL_DATA)
+    dataset = read_dataset(
+        stream,
+        syntax.is_implicit_VR,
+        syntax.is_little_endian,
+        stop_when=at_pixels,
+        specific_tags=cast("list[BaseTag | int]", wanted),
+    )
+    if length is None:
+        if "Rows" in dataset:
+            raise LoadError("the file ends before its pixel data", code="DICOM_TRUNCATED")
+        return Parsed(dataset, syntax, None)
+    undefined = length == 0xFFFFFFFF
+    if not undefined and not pixels and size - stream.tell() < length:
+        raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
+    if not undefined and pixels and len(dataset.PixelData) < length:
+        raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
+    return Parsed(dataset, syntax, None if undefined else length)
+
+
+def _check_start(stream: BinaryIO) -> None:
+    """Leave the stream at the file meta, or say why there is none."""
+    start = stream.read(PREAMBLE + 4)
+    if start[PREAMBLE:] == b"DICM":
+        return
+    # A data set usually opens with group 0008; without preamble and file meta its encoding
+    # would have to be guessed.
+    if start[:2] in (b"\x08\x00", b"\x02\x00") and start[3:4] == b"\x00":
+        raise LoadError("DICOM without preamble and file meta", code="META_MISSING")
+    raise LoadError("not a DICOM file", code="NOT_DICOM")
+
+
+def _inflate(deflated: bytes, allowed: int) -> io.BytesIO:
+    """Inflate a deflated data set, stopping as soon as it is larger than allowed."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = inflater.decompress(deflated, allowed)
+    if inflater.unconsumed_tail:
+        raise LoadError(f"it inflates to more than {allowed} bytes", code="DECODE_BUDGET")
+    if not inflater.eof:
+        raise LoadError("the deflated data end too early", code="DICOM_TRUNCATED")
+    return io.BytesIO(content)

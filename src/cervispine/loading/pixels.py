@@ -1,0 +1,192 @@
+"""One file to float32 pixels, whatever its transfer syntax."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.uid import UID
+
+from cervispine.exceptions import DecoderMissingError, LoadError, PixelError
+from cervispine.loading.headers import HEADER_TAGS, Header, header_of, number_of, tags_of
+from cervispine.loading.limits import Limits
+from cervispine.loading.parsing import parse
+
+__all__ = ["Slice", "hash_pixels", "missing_decoder", "read_slice", "refuse_missing_decoders"]
+
+PIXEL_TAGS = tags_of(
+    "BitsStored", "HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope"
+)  # fmt: skip
+
+#: Which plugin decodes a syntax when several could: results must not depend on what else is
+#: installed. GDCM comes last: it is needed for JPEG Lossless alone.
+PLUGINS = ("pyjpegls", "pylibjpeg", "pydicom", "gdcm")
+
+#: What to install for a family of syntaxes, by a word of the UID's name.
+_PACKAGES = {
+    "JPEG-LS": "pyjpegls",
+    "JPEG 2000": "'pylibjpeg[openjpeg]'",
+    "High-Throughput": "'pylibjpeg[openjpeg]'",
+    "RLE": "pylibjpeg-rle",
+    "JPEG": "python-gdcm",
+}
+
+
+@attrs.frozen(kw_only=True)
+class Slice:
+    """The pixels of one file after the modality's rescale, and what they were made with."""
+
+    header: Header
+    pixels: NDArray[np.float32]
+    decoder: str
+
+
+def missing_decoder(transfer_syntax: str) -> str | None:
+    """Return what to install to decode a syntax; None when it can be decoded already.
+
+    Raises
+    ------
+    LoadError
+        ``TRANSFER_SYNTAX`` when it encodes no still image.
+    """
+    decoder = _decoder(transfer_syntax)
+    if decoder.is_available:
+        return None
+    name = UID(transfer_syntax).name
+    return next((package for word, package in _PACKAGES.items() if word in name), "pylibjpeg")
+
+
+def refuse_missing_decoders(transfer_syntaxes: Iterable[tuple[str, int]]) -> None:
+    """Raise one error for all the syntaxes of a cohort that cannot be decoded here.
+
+    Parameters
+    ----------
+    transfer_syntaxes
+        Each with the number of files it encodes.
+
+    Raises
+    ------
+    DecoderMissingError
+        Naming each syntax, how many files it concerns, and the command that installs all of it.
+    """
+    lacking = {
+        syntax: (files, package)
+        for syntax, files in transfer_syntaxes
+        if (package := missing_decoder(syntax)) is not None
+    }
+    if lacking:
+        listed = "; ".join(
+            f"{files} files in {UID(syntax).name} ({syntax})"
+            for syntax, (files, _) in sorted(lacking.items())
+        )
+        packages = " ".join(sorted({package for _, package in lacking.values()}))
+        raise DecoderMissingError(
+            f"no installed package decodes {listed}", advice=f"pip install {packages}"
+        )
+
+
+def _decoder(transfer_syntax: str) -> Decoder:
+    try:
+        return get_decoder(UID(transfer_syntax))
+    except NotImplementedError:
+        raise LoadError(
+            "the transfer syntax encodes no still image", code="TRANSFER_SYNTAX"
+        ) from None
+
+
+def hash_pixels(path: Path, limits: Limits) -> str:
+    """Return the SHA-256 of the encoded pixel data of a file, as hexadecimal text."""
+    return hashlib.sha256(parse(path, (), limits, pixels=True).dataset.PixelData).hexdigest()
+
+
+def read_slice(path: Path, limits: Limits) -> Slice:
+    """Read the header and the pixels of one file.
+
+    The stored values are decoded, rescaled in float32 with the slope and intercept of this very
+    slice, and, for MONOCHROME1, mirrored within the range that the file can store. Window
+    settings are left alone: they are made for eyes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    limits
+        How large it may be.
+
+    Raises
+    ------
+    LoadError
+        As :func:`~cervispine.loading.parsing.parse`; ``VALUE_INVALID`` for a slope of zero.
+    PixelError
+        ``PIXELS_INVALID`` when decoding fails, ``IMAGE_DEGENERATE`` for a constant image.
+    DecoderMissingError
+        When no installed package decodes the file.
+    """
+    parsed = parse(path, (*HEADER_TAGS, *PIXEL_TAGS), limits, pixels=True)
+    header = header_of(parsed, path, 0, limits)
+    if header.fault is not None:
+        raise LoadError(header.fault.reason, code=header.fault.code)
+    syntax = str(parsed.transfer_syntax)
+    refuse_missing_decoders([(syntax, 1)])
+    stored, plugin = _decode(parsed.dataset, syntax)
+    return Slice(header=header, pixels=_rescale(stored, parsed.dataset), decoder=plugin)
+
+
+def _decode(dataset: Dataset, syntax: str) -> tuple[NDArray[np.generic], str]:
+    decoder = _decoder(syntax)
+    plugin = next((name for name in PLUGINS if name in decoder.available_plugins), "")
+    allocated = number_of(dataset, "BitsAllocated", int)
+    options: dict[str, Any] = {
+        "rows": dataset.Rows,
+        "columns": dataset.Columns,
+        "number_of_frames": 1,
+        "samples_per_pixel": 1,
+        "photometric_interpretation": dataset.PhotometricInterpretation,
+        "bits_allocated": allocated,
+        "bits_stored": number_of(dataset, "BitsStored", int) or allocated,
+        "pixel_representation": number_of(dataset, "PixelRepresentation", int),
+        "pixel_keyword": "PixelData",
+        "pixel_vr": "OW",
+    }
+    try:
+        stored, _ = decoder.as_array(dataset.PixelData, raw=True, decoding_plugin=plugin, **options)
+    except Exception as error:  # each decoder raises its own classes
+        raise PixelError(
+            f"the pixels cannot be decoded from {UID(syntax).name}: {type(error).__name__}",
+            advice="the file is damaged; export it again",
+        ) from None
+    if stored.shape != (dataset.Rows, dataset.Columns):
+        raise PixelError("the decoded image has another size than the header says")
+    return stored, plugin or "numpy"
+
+
+def _rescale(stored: NDArray[np.generic], dataset: Dataset) -> NDArray[np.float32]:
+    bits = number_of(dataset, "BitsStored", int) or number_of(dataset, "BitsAllocated", int) or 0
+    signed = number_of(dataset, "PixelRepresentation", int) == 1
+    lowest = -(2 ** (bits - 1)) if signed else 0
+    highest = lowest + 2**bits - 1
+    least, most = int(stored.min()), int(stored.max())
+    if least < lowest or most > highest:
+        raise PixelError(f"stored values outside the range of {bits} bits")
+    if least == most:
+        raise PixelError("all pixels have the same value", code="IMAGE_DEGENERATE")
+    slope = number_of(dataset, "RescaleSlope", float)
+    intercept = number_of(dataset, "RescaleIntercept", float) or 0.0
+    if slope == 0:
+        raise LoadError("RescaleSlope is zero", code="VALUE_INVALID")
+    values = stored.astype(np.float32)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        # The same picture stored as MONOCHROME2 has lowest + highest - value.
+        values = np.float32(lowest + highest) - values
+    if slope is not None and slope != 1:
+        values *= np.float32(slope)
+    if intercept:
+        values += np.float32(intercept)
+    return values

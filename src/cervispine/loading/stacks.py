@@ -1,0 +1,216 @@
+"""Slices of one series to stacks: split where acquisitions mix, order, check, describe.
+
+Two acquisitions under one series UID that share positions interleave silently in loaders that
+sort and trust. Here a mixed series is split only where every part is a regular stack by itself;
+otherwise all of it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import attrs
+import numpy as np
+
+from cervispine.exceptions import GeometryError
+from cervispine.loading.geometry import plane_of, stack_slices
+from cervispine.loading.headers import Fault, Header
+from cervispine.loading.limits import Limits
+from cervispine.loading.weighting import weighting
+from cervispine.records import Geometry
+from cervispine.records.geometry import COSINE_TOLERANCE
+
+__all__ = ["Refusal", "Stack", "sort_series"]
+
+#: Echo times closer than this are one echo, ms.
+ECHO_TOLERANCE = 0.5
+
+
+@attrs.frozen(kw_only=True)
+class Stack:
+    """Slices of one series that form a regular stack, in order along their normal."""
+
+    headers: tuple[Header, ...]
+    plane: str
+    sequence: str
+    sequence_from: str
+    geometry: Geometry
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """Slices that form no stack that is wanted, and why."""
+
+    headers: tuple[Header, ...]
+    fault: Fault
+    ignored: bool = False
+
+
+def sort_series(
+    headers: Sequence[Header],
+    *,
+    plane: str,
+    sequences: Sequence[str],
+    tolerance: float,
+    limits: Limits,
+) -> list[Stack | Refusal]:
+    """Return what the slices of one SeriesInstanceUID amount to.
+
+    Parameters
+    ----------
+    headers
+        All slices of the series, in any order.
+    plane, sequences
+        What is wanted; stacks of other planes or sequences are ignored, not checked further.
+    tolerance
+        See :func:`~cervispine.loading.geometry.stack_slices`.
+    limits
+        How long and how large a stack may be.
+
+    Returns
+    -------
+    list of Stack or Refusal
+        Together they hold each header exactly once.
+    """
+    headers = tuple(sorted(headers, key=_sort_key))
+    faults = [header.fault for header in headers if header.fault is not None]
+    if faults:
+        count = f"{len(faults)} of {len(headers)} slices: " if len(headers) > 1 else ""
+        return [_refuse(headers, faults[0].code, count + faults[0].reason)]
+    if len({(header.patient, header.study_uid) for header in headers}) > 1:
+        reason = "one series UID stands in several studies or patients"
+        return [_refuse(headers, "UID_CONFLICT", reason)]
+    planes = {plane_of(header.orientation) for header in headers}
+    if len(planes) > 2:
+        return [_ignore(headers, "LOCALIZER", "a series in three planes is a localizer")]
+
+    results: list[Stack | Refusal] = []
+    wanted: list[tuple[tuple[Header, ...], str, str]] = []
+    for part in _acquisitions(headers):
+        found = plane_of(part[0].orientation)
+        sequence, reason = _weighting(part)
+        if found != plane:
+            results.append(_ignore(part, "PLANE_OTHER", f"{found}, not {plane}"))
+        elif sequence not in sequences:
+            names = " or ".join(sequences)
+            results.append(_ignore(part, "SEQUENCE_OTHER", f"{sequence}, not {names} ({reason})"))
+        else:
+            wanted.append((part, sequence, reason))
+    parts = [piece for part, *_ in wanted for piece in _repetitions(part, tolerance)]
+    stacks = [_stack(piece, plane, tolerance, limits) for piece in parts]
+    failed = [each for each in stacks if isinstance(each, Refusal)]
+    if len(stacks) > 1 and failed:
+        every = tuple(header for piece in parts for header in piece)
+        reason = (
+            f"several acquisitions in one series, not all of them whole: {failed[0].fault.reason}"
+        )
+        return [*results, _refuse(every, "SERIES_MIXED", reason)]
+    return [*results, *stacks]
+
+
+def _sort_key(header: Header) -> tuple[object, ...]:
+    """Order that no file name and no InstanceNumber decides."""
+    return header.orientation, header.position, header.instance_uid
+
+
+def _refuse(headers: Iterable[Header], code: str, reason: str) -> Refusal:
+    return Refusal(headers=tuple(headers), fault=Fault(code, reason))
+
+
+def _ignore(headers: Iterable[Header], code: str, reason: str) -> Refusal:
+    return Refusal(headers=tuple(headers), fault=Fault(code, reason), ignored=True)
+
+
+def _acquisitions(headers: Sequence[Header]) -> list[tuple[Header, ...]]:
+    """Split by orientation, size, spacing and echo time, which one stack cannot mix."""
+    groups: list[list[Header]] = []
+    for header in headers:
+        for group in groups:
+            if _alike(group[0], header):
+                group.append(header)
+                break
+        else:
+            groups.append([header])
+    return [tuple(group) for group in groups]
+
+
+def _alike(one: Header, other: Header) -> bool:
+    echoes = (one.echo_time or 0.0, other.echo_time or 0.0)
+    return (
+        (one.rows, one.columns) == (other.rows, other.columns)
+        and one.transfer_syntax == other.transfer_syntax
+        and bool(np.allclose(one.orientation, other.orientation, rtol=0, atol=COSINE_TOLERANCE))
+        and bool(np.allclose(one.pixel_spacing, other.pixel_spacing, rtol=1e-3, atol=0))
+        and abs(echoes[0] - echoes[1]) <= ECHO_TOLERANCE
+    )
+
+
+def _repetitions(headers: tuple[Header, ...], tolerance: float) -> list[tuple[Header, ...]]:
+    """Split by acquisition number, but only where slices share a position.
+
+    Many scanners number the interleaved halves of one stack as two acquisitions.
+    """
+    numbers = sorted({header.acquisition_number or 0 for header in headers})
+    if len(numbers) == 1 or not _share_position(headers, tolerance):
+        return [headers]
+    return [
+        tuple(header for header in headers if (header.acquisition_number or 0) == number)
+        for number in numbers
+    ]
+
+
+def _share_position(headers: Sequence[Header], tolerance: float) -> bool:
+    return _code_of(lambda: _geometry(headers, tolerance)) == "SLICE_DUPLICATE"
+
+
+def _code_of(act: Callable[[], object]) -> str:
+    try:
+        act()
+    except GeometryError as error:
+        return error.code
+    return ""
+
+
+def _geometry(headers: Sequence[Header], tolerance: float) -> tuple[list[Header], Geometry]:
+    positions = np.array([header.position for header in headers], dtype=np.float64)
+    first = headers[0]
+    rows, columns = first.pixel_spacing
+    order, geometry = stack_slices(
+        positions, first.orientation, (rows, columns), tolerance=tolerance
+    )
+    return [headers[index] for index in order], geometry
+
+
+def _weighting(headers: Sequence[Header]) -> tuple[str, str]:
+    first = headers[0]
+    return weighting(
+        scanning_sequence=first.scanning_sequence,
+        repetition_time=first.repetition_time,
+        echo_time=first.echo_time,
+        inversion_time=first.inversion_time,
+        description=first.description,
+    )
+
+
+def _stack(
+    headers: tuple[Header, ...], plane: str, tolerance: float, limits: Limits
+) -> Stack | Refusal:
+    first = headers[0]
+    if len(headers) < 2:
+        return _ignore(headers, "SLICES_TOO_FEW", "a single slice is no stack")
+    if len(headers) > limits.slices:
+        return _refuse(headers, "DECODE_BUDGET", f"a stack of {len(headers)} slices")
+    if (size := 4 * len(headers) * first.rows * first.columns) > limits.series_bytes:
+        return _refuse(headers, "DECODE_BUDGET", f"{size} bytes of pixels")
+    try:
+        ordered, geometry = _geometry(headers, tolerance)
+    except GeometryError as error:
+        return _refuse(headers, error.code, error.what)
+    sequence, reason = _weighting(headers)
+    return Stack(
+        headers=tuple(ordered),
+        plane=plane,
+        sequence=sequence,
+        sequence_from=reason,
+        geometry=geometry,
+    )

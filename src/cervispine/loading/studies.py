@@ -1,0 +1,169 @@
+"""Stacks to studies: copies counted once, contradictions refused, one series a sequence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import attrs
+
+from cervispine.exceptions import LoadError
+from cervispine.loading.headers import Fault, Header
+from cervispine.loading.limits import Limits
+from cervispine.loading.pixels import hash_pixels
+from cervispine.loading.stacks import Refusal, Stack
+from cervispine.records import Problem, Series, Study
+
+__all__ = ["choose_stacks", "drop_copies", "group_by", "problem_of", "refuse_study", "study_of"]
+
+T = TypeVar("T")
+
+
+def group_by(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
+    """Return the items by their key, the keys sorted."""
+    groups: dict[str, list[T]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return dict(sorted(groups.items()))
+
+
+def drop_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Refusal]]:
+    """Keep one of each group of identical files; mark the series of files that contradict.
+
+    Parameters
+    ----------
+    headers
+        Every slice found.
+
+    Returns
+    -------
+    kept : list of Header
+        One for each SOPInstanceUID, or all of them, with a fault, where they differ.
+    copies : list of Refusal
+        The byte-identical copies that are left out.
+    """
+    kept: list[Header] = []
+    copies: list[Refusal] = []
+    for same in group_by(headers, lambda header: header.instance_uid).values():
+        if len(same) == 1:
+            kept += same
+        elif len({_content(header) for header in same}) == 1:
+            kept.append(same[0])
+            fault = Fault("DUPLICATE_FILE", "a copy of a file that is there already")
+            copies.append(Refusal(headers=tuple(same[1:]), fault=fault, ignored=True))
+        else:
+            fault = Fault("UID_CONFLICT", "one SOPInstanceUID stands for different images")
+            kept += [attrs.evolve(header, fault=fault) for header in same]
+    return kept, copies
+
+
+def _content(header: Header) -> str:
+    try:
+        return hashlib.sha256(header.path.read_bytes()).hexdigest()
+    except OSError:
+        return f"unreadable {header.number}"
+
+
+def choose_stacks(
+    stacks: Sequence[Stack], sequences: Sequence[str]
+) -> tuple[list[Stack], list[Refusal]]:
+    """Choose one stack for each sequence of one study.
+
+    Where several fit, the one with the most slices is taken; among those the one with the
+    finest pixels; among those the one whose SeriesInstanceUID sorts first. What was passed over
+    is listed. A study that lacks a sequence is refused.
+
+    Parameters
+    ----------
+    stacks
+        The stacks of one study that are wanted.
+    sequences
+        Which sequences a study must have.
+
+    Returns
+    -------
+    chosen : list of Stack
+        One a sequence, in their order; empty when the study is refused.
+    refused : list of Refusal
+    """
+    chosen: list[Stack] = []
+    refused: list[Refusal] = []
+    missing: list[str] = []
+    for sequence in sequences:
+        fitting = sorted((s for s in stacks if s.sequence == sequence), key=_rank)
+        if not fitting:
+            missing.append(sequence)
+            continue
+        chosen.append(fitting[0])
+        refused += [
+            Refusal(
+                headers=stack.headers,
+                fault=Fault("SERIES_PASSED_OVER", f"another {sequence} series of {RULE}"),
+                ignored=True,
+            )
+            for stack in fitting[1:]
+        ]
+    if missing:
+        fault = Fault("SERIES_MISSING", f"the study has no usable {' nor '.join(missing)} series")
+        return [], [*refused, *(Refusal(headers=stack.headers, fault=fault) for stack in chosen)]
+    return chosen, refused
+
+
+RULE = "the study has more slices, else finer pixels, else the lower UID"
+
+
+def _rank(stack: Stack) -> tuple[object, ...]:
+    rows, columns = stack.geometry.pixel_spacing
+    first = stack.headers[0]
+    return -len(stack.headers), rows * columns, first.series_uid, first.position
+
+
+def study_of(stacks: Sequence[Stack], limits: Limits) -> Study:
+    """Return the study made of the stacks chosen, with the hash of each one's middle slice.
+
+    Raises
+    ------
+    LoadError
+        When a middle slice cannot be read.
+    """
+    first = stacks[0].headers[0]
+    series = []
+    for stack in stacks:
+        middle = stack.headers[len(stack.headers) // 2]
+        series.append(_series(stack, hash_pixels(middle.path, limits)))
+    return Study(patient=first.patient, uid=first.study_uid, series=tuple(series))
+
+
+def _series(stack: Stack, pixel_hash: str) -> Series:
+    first = stack.headers[0]
+    return Series(
+        uid=first.series_uid,
+        plane=stack.plane,
+        sequence=stack.sequence,
+        files=tuple(header.path for header in stack.headers),
+        shape=(len(stack.headers), first.rows, first.columns),
+        geometry=stack.geometry,
+        transfer_syntax=first.transfer_syntax,
+        frame_of_reference_uid=first.frame_of_reference_uid,
+        pixel_hash=pixel_hash,
+        protocol={**first.protocol, "sequence_from": stack.sequence_from},
+    )
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """Return a refusal as reports list it: by the UID of its series."""
+    return Problem(
+        code=refusal.fault.code,
+        reason=refusal.fault.reason,
+        item=refusal.headers[0].series_uid,
+        fate="ignored" if refusal.ignored else "rejected",
+        files=len(refusal.headers),
+    )
+
+
+def refuse_study(stacks: Sequence[Stack], error: LoadError) -> list[Refusal]:
+    """Return the stacks of a study as refused for one reason."""
+    fault = Fault(error.code, error.what)
+    return [Refusal(headers=stack.headers, fault=fault) for stack in stacks]
