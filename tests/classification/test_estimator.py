@@ -1,0 +1,195 @@
+"""What scikit-learn expects of a classifier, and what this one promises beyond."""
+
+from __future__ import annotations
+
+import pickle
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import Pipeline
+
+from cervispine import Cohort, Loader, OPLLClassifier, Preprocessor
+from cervispine.exceptions import (
+    BackboneNotFoundError,
+    LabelError,
+    LeakageError,
+    TrainingError,
+    UsageError,
+)
+from cervispine.phantom import PhantomCohort
+
+
+def quick(small: Preprocessor, **more: object) -> OPLLClassifier:
+    parameters: dict[str, object] = {
+        "backbone": "resnet34", "preprocessor": small, "epochs": 1, "batch_size": 8,
+        "validation": 0.3, "progress": False,
+    }  # fmt: skip
+    return OPLLClassifier(**(parameters | more))  # type: ignore[arg-type]
+
+
+def test_clone_and_parameters(small: Preprocessor) -> None:
+    classifier = quick(small, learning_rate=0.5)
+    copy = clone(classifier)
+    assert copy is not classifier
+    assert copy.learning_rate == 0.5
+    assert copy.get_params()["preprocessor__spacing"] == small.spacing
+    copy.set_params(preprocessor__spacing=1.0, epochs=7)
+    assert (copy.preprocessor.spacing, copy.epochs) == (1.0, 7)
+    assert classifier.preprocessor.spacing == small.spacing
+    assert "resnet34" in repr(classifier)
+    assert hash(classifier) == hash(classifier)
+
+
+def test_unfitted_says_so(cohort: Cohort, small: Preprocessor) -> None:
+    classifier = quick(small)
+    assert [name for name in vars(classifier) if name.endswith("_")] == []
+    for act in (classifier.predict, classifier.predict_proba, classifier.classify):
+        with pytest.raises(NotFittedError):
+            act(cohort)
+    with pytest.raises(NotFittedError):
+        classifier.save("nowhere")
+
+
+def test_fit_leaves_the_parameters_alone(cohort: Cohort, fitted: OPLLClassifier) -> None:
+    assert fitted.get_params(deep=False)["epochs"] == 2
+    assert fitted.classes_.tolist() == [0, 1]
+    assert len(fitted.history_) == 2
+    assert isinstance(fitted.module_, torch.nn.Module)
+    assert 0 <= fitted.threshold_ <= 1
+    record = fitted.record_
+    assert record["training_patients"] + record["validation_patients"] == len(cohort)
+
+
+def test_predictions_agree_with_each_other(cohort: Cohort, fitted: OPLLClassifier) -> None:
+    probabilities = fitted.predict_proba(cohort)
+    assert probabilities.shape == (len(cohort), 2)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    margins = fitted.decision_function(cohort)
+    assert np.array_equal(np.argsort(margins), np.argsort(probabilities[:, 1]))
+    calls = fitted.predict(cohort)
+    assert np.array_equal(calls, probabilities[:, 1] >= fitted.threshold_)
+    assert fitted.score(cohort, cohort.labels) == (calls == cohort.labels).mean()
+    predictions = fitted.classify(cohort)
+    assert predictions.patients == cohort.patients
+    assert np.array_equal(predictions.calls, calls)
+    assert predictions.provenance["seed"] == 0
+    # Reading one study alone gives what reading all together gives.
+    alone = fitted.predict_proba(cohort[:1])
+    assert alone[0, 1] == pytest.approx(probabilities[0, 1], abs=1e-5)
+
+
+def test_same_seed_same_weights_whatever_the_order_of_studies(
+    cohort: Cohort, small: Preprocessor
+) -> None:
+    torch.manual_seed(3)
+    first = quick(small).fit(cohort)
+    torch.manual_seed(4)
+    second = quick(small).fit(list(cohort))
+    other = quick(small, seed=1).fit(cohort)
+    assert np.array_equal(first.decision_function(cohort), second.decision_function(cohort))
+    assert not np.array_equal(first.decision_function(cohort), other.decision_function(cohort))
+
+
+def test_y_overrules_the_labels_of_studies(cohort: Cohort, small: Preprocessor) -> None:
+    swapped = quick(small).fit(cohort, 1 - cohort.labels)
+    assert swapped.record_["positive"] == int((cohort.labels == 0).sum())
+
+
+def test_validation_patients_can_be_named(cohort: Cohort, small: Preprocessor) -> None:
+    _, held_out = cohort.split(8, seed=3)
+    classifier = quick(small, validation=held_out.patients).fit(cohort)
+    assert classifier.record_["validation_patients"] == 8
+    assert "validation" not in classifier._plain_parameters()
+
+
+def test_pickling_keeps_the_predictions(cohort: Cohort, fitted: OPLLClassifier) -> None:
+    again = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(again.predict_proba(cohort[:4]), fitted.predict_proba(cohort[:4]))
+
+
+@pytest.mark.slow
+def test_inside_scikit_learn(cohort: Cohort, small: Preprocessor) -> None:
+    folds = StratifiedGroupKFold(2, shuffle=True, random_state=0)
+    groups = cohort.patients
+    probabilities = cross_val_predict(
+        quick(small), cohort, cohort.labels, groups=groups, cv=folds, method="predict_proba"
+    )
+    assert probabilities.shape == (len(cohort), 2)
+    search = GridSearchCV(
+        Pipeline([("classifier", quick(small))]),
+        {"classifier__learning_rate": [1e-3, 1e-4]},
+        cv=folds,
+        scoring="roc_auc",
+        error_score="raise",
+    ).fit(cohort, cohort.labels, groups=groups)
+    assert search.best_params_["classifier__learning_rate"] in (1e-3, 1e-4)
+    assert len(search.predict(cohort)) == len(cohort)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_slices_can_be_pooled(cohort: Cohort, small: Preprocessor, pooling: str) -> None:
+    classifier = quick(small, pooling=pooling).fit(cohort)
+    assert classifier.predict_proba(cohort[:2]).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pooling": "attention"}, {"epochs": 0}, {"batch_size": 0}, {"patience": 0},
+        {"validation": 1.5}, {"class_weight": "heavy"}, {"precision": "float8"},
+        {"device": "cuda:99"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)  # fmt: skip
+def test_parameters_that_cannot_be_meant(
+    cohort: Cohort, small: Preprocessor, wrong: dict[str, object]
+) -> None:
+    with pytest.raises(UsageError):
+        quick(small, **wrong).fit(cohort)
+
+
+class Untouchable(Preprocessor):
+    """Fails the test when images are read."""
+
+    def transform(self, *_: object, **__: object) -> torch.Tensor:
+        raise AssertionError("images were read")
+
+
+def test_an_unknown_backbone_is_found_before_any_image_is_read(cohort: Cohort) -> None:
+    with pytest.raises(BackboneNotFoundError, match="resnet34"):
+        quick(Untouchable(), backbone="resnet43").fit(cohort)
+
+
+def test_what_is_not_a_cohort_is_refused(cohort: Cohort, small: Preprocessor) -> None:
+    with pytest.raises(UsageError, match="ndarray"):
+        quick(small).fit([np.zeros((3, 3))])  # type: ignore[list-item]
+    with pytest.raises(UsageError, match="empty"):
+        quick(small).fit([])
+    with pytest.raises(LabelError, match="one 0 or 1"):
+        quick(small).fit(cohort, np.arange(len(cohort)))
+    with pytest.raises(LabelError, match="one 0 or 1"):
+        quick(small).fit(cohort, [0, 1])
+
+
+def test_missing_labels_and_missing_classes_are_refused(
+    phantom: PhantomCohort, cohort: Cohort, small: Preprocessor
+) -> None:
+    with pytest.raises(LabelError, match="LABELS_MISSING"):
+        quick(small).fit(Loader().index(phantom.dicom))
+    with pytest.raises(TrainingError, match="TOO_FEW_PATIENTS"):
+        quick(small).fit(cohort.where(lambda study: study.label == 1))
+    with pytest.raises(TrainingError, match="TOO_FEW_PATIENTS"):
+        quick(small, validation=("nobody",)).fit(cohort)
+
+
+def test_named_validation_patients_must_not_leak(cohort: Cohort, small: Preprocessor) -> None:
+    # The same examination under another patient's name.
+    twins = [attrs.evolve(study, patient=f"{study.patient}-again") for study in cohort]
+    names = tuple(study.patient for study in twins)
+    with pytest.raises(LeakageError, match="study UID"):
+        quick(small, validation=names).fit([*cohort, *twins])

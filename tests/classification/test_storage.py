@@ -1,0 +1,147 @@
+"""A model folder is read back as it was, and anything else is refused without running it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from cervispine import Classifier, Cohort, OPLLClassifier
+from cervispine.exceptions import BackboneNotFoundError, ModelFormatError, ProvenanceWarning
+
+
+@pytest.fixture
+def folder(fitted: OPLLClassifier, tmp_path: Path) -> Path:
+    return fitted.save(tmp_path / "model")
+
+
+def edit_config(folder: Path, **changes: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+def replace_weights(folder: Path, content: bytes) -> None:
+    (folder / "model.safetensors").write_bytes(content)
+    edit_config(folder, weights_sha256=hashlib.sha256(content).hexdigest())
+
+
+def test_a_saved_model_reads_as_before(
+    folder: Path, fitted: OPLLClassifier, cohort: Cohort
+) -> None:
+    again = OPLLClassifier.load(folder)
+    assert np.array_equal(again.predict_proba(cohort), fitted.predict_proba(cohort))
+    assert again.threshold_ == fitted.threshold_
+    assert again.history_ == fitted.history_
+    assert again.get_params()["learning_rate"] == fitted.learning_rate
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "training.json",
+    ]  # fmt: skip
+
+
+def test_the_card_says_what_it_is_for(folder: Path) -> None:
+    card = (folder / "README.md").read_text()
+    assert "Not a medical device" in card
+    assert "resnet34 from cervispine" in card
+
+
+def test_no_patient_is_named_in_a_model(folder: Path, cohort: Cohort) -> None:
+    content = b"".join(path.read_bytes() for path in folder.iterdir())
+    for study in cohort:
+        assert study.patient.encode() not in content
+        assert study.uid.encode() not in content
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def not_finite(content: bytes) -> bytes:
+    weights = load(content)
+    next(iter(weights.values())).fill_(torch.nan)
+    return save(weights)
+
+
+def fewer(content: bytes) -> bytes:
+    weights = load(content)
+    weights.popitem()
+    return save(weights)
+
+
+class Canary:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("damage", [cut, not_finite, fewer, lambda _: b"", lambda _: b"{}" * 50])
+def test_damaged_weights_are_refused(folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    replace_weights(folder, damage((folder / "model.safetensors").read_bytes()))
+    with pytest.raises(ModelFormatError):
+        OPLLClassifier.load(folder)
+
+
+def test_weights_of_another_model_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(save({"a": torch.zeros(1)}))
+    with pytest.raises(ModelFormatError, match="hash"):
+        OPLLClassifier.load(folder)
+
+
+def test_a_pickle_is_never_opened(folder: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    replace_weights(folder, pickle.dumps(Canary(canary)))
+    with pytest.raises(ModelFormatError, match="safetensors"):
+        OPLLClassifier.load(folder)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": "other"}, {"version": 2}, {"class": "Classifier"}, {"class_names": ["A", "B"]},
+        {"parameters": {"backbones": "x"}}, {"threshold": "high"}, {"temperature": float("nan")},
+        {"preprocessing": {"nonsense": 1}}, {"record": 3},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_a_foreign_configuration_is_refused(folder: Path, changes: dict[str, Any]) -> None:
+    edit_config(folder, **changes)
+    with pytest.raises(ModelFormatError):
+        OPLLClassifier.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "training.json"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ModelFormatError, match=name):
+        OPLLClassifier.load(folder)
+
+
+def test_a_model_is_loaded_as_what_it_is(folder: Path) -> None:
+    with pytest.raises(ModelFormatError, match="OPLLClassifier, not a Classifier"):
+        Classifier.load(folder)
+
+
+def test_a_backbone_of_another_version_is_told(folder: Path) -> None:
+    record = json.loads((folder / "config.json").read_text())["record"]
+    edit_config(folder, record=record | {"backbone_version": "0.0.1"})
+    with pytest.warns(ProvenanceWarning, match=r"0\.0\.1"):
+        OPLLClassifier.load(folder)
+
+
+def test_a_backbone_that_is_not_installed_is_told(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    edit_config(folder, record=config["record"] | {"backbone": "convnext_tiny"})
+    with pytest.raises(BackboneNotFoundError, match="convnext_tiny"):
+        OPLLClassifier.load(folder)

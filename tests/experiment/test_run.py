@@ -1,0 +1,156 @@
+"""The whole way, small: one command's worth of data, training, comparison and report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from cervispine import run_experiment
+from cervispine.exceptions import DataError, UsageError
+from cervispine.experiment import PRESETS, Experiment
+from cervispine.phantom import PhantomCohort
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tiny() -> Iterator[None]:
+    """Make the quick preset tiny: the same way through the same rooms."""
+    preset = attrs.evolve(
+        PRESETS["quick"],
+        phantom={"n_opll": 10, "n_dss": 14, "difficulty": 0.1},
+        test=8,
+        preprocessor={"size": (64, 64), "spacing": 1.8},
+        classifier={"epochs": 1, "batch_size": 8},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "quick", preset)
+        yield
+
+
+def run(phantom: PhantomCohort, out: Path, **more: object) -> Experiment:
+    parameters = {
+        "labels": phantom.labels, "readers": phantom.readers, "backbones": ("resnet34",),
+        "progress": False,
+    }  # fmt: skip
+    return run_experiment(phantom.dicom, out=out, **(parameters | more))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def finished(phantom: PhantomCohort, tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    return run(phantom, tmp_path_factory.mktemp("runs") / "run")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_run_leaves_what_was_promised(finished: Experiment) -> None:
+    for name in (
+        "manifest.json", "split.csv", "rejected.csv", "predictions.csv", "comparison.json",
+        "report.html", "figures/roc.svg", "tables/T1.csv", "cases/cases.csv",
+        "models/resnet34/model.safetensors",
+    ):  # fmt: skip
+        assert (finished.folder / name).is_file(), name
+    manifest = json.loads((finished.folder / "manifest.json").read_text())
+    assert manifest["state"] == "finished"
+    assert manifest["intake"]["found"] == sum(
+        manifest["intake"][fate] for fate in ("used", "rejected", "ignored")
+    )
+    assert sum(manifest["parts"]["test"].values()) == 8
+    assert not list((finished.folder / "models").glob("*.unfinished"))
+
+
+def test_no_patient_is_on_both_sides(finished: Experiment) -> None:
+    part_of = [row["patient"] for row in rows(finished.folder / "split.csv")]
+    assert len(set(part_of)) == len(part_of) == 24
+    tested = {row["patient"] for row in rows(finished.folder / "predictions.csv")}
+    assert tested == set(finished.parts["test"].patients)
+    assert not finished.parts["train"].leakage(finished.parts["test"])
+
+
+def test_the_report_reads_alone_and_names_nobody(finished: Experiment) -> None:
+    page = finished.report.read_text()
+    assert "published, other data" in page
+    assert "0.914" in page
+    assert "resnet34" in page
+    for word in ("http://", "https://", "<script"):
+        assert word not in page.replace("http://www.w3.org", "")
+    for study in finished.parts["test"]:
+        assert study.patient not in page
+
+
+def test_the_same_seed_gives_the_same_figures_whatever_the_files_are_called(
+    finished: Experiment, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    shuffled = tmp_path / "dicom"
+    shuffled.mkdir()
+    for number, path in enumerate(sorted(phantom.dicom.rglob("*.dcm"), reverse=True)):
+        shutil.copy(path, shuffled / f"{number:05d}")
+    again = run(attrs.evolve(phantom, dicom=shuffled), tmp_path / "run")
+    for name in ("split.csv", "predictions.csv", "comparison.json"):
+        assert (again.folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
+
+
+def test_a_split_can_be_given_back(
+    finished: Experiment, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    split = finished.folder / "split.csv"
+    again = run(phantom, tmp_path / "run", split=split, seed=9)
+    assert (again.folder / "split.csv").read_bytes() == split.read_bytes()
+
+
+def test_an_interrupted_run_is_resumed(
+    finished: Experiment, phantom: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("cervispine.experiment.run._compare", interrupt)
+        run(phantom, out)
+    assert json.loads((out / "manifest.json").read_text())["state"] == "started"
+    before = (out / "models/resnet34/model.safetensors").stat().st_mtime_ns
+    again = run(phantom, out, resume=True)
+    assert (out / "models/resnet34/model.safetensors").stat().st_mtime_ns == before
+    for name in ("predictions.csv", "comparison.json"):
+        assert (again.folder / name).read_bytes() == (finished.folder / name).read_bytes()
+
+
+def test_without_readers_the_models_stand_alone(phantom: PhantomCohort, tmp_path: Path) -> None:
+    result = run(phantom, tmp_path / "run", readers=None)
+    assert not result.comparison.readers
+    assert "surgeon" not in result.summary()
+
+
+def test_the_phantom_brings_its_own_labels_and_a_banner(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the phantom brings its own"):
+        run_experiment(out=tmp_path / "run", labels=tmp_path / "labels.csv")
+    result = run_experiment(out=tmp_path / "run", backbones=("resnet34",), progress=False)
+    page = result.report.read_text()
+    assert "Synthetic phantoms" in page
+    assert "simulated" in page
+
+
+def test_two_studies_of_a_patient_are_refused(phantom: PhantomCohort, tmp_path: Path) -> None:
+    import pydicom
+    from pydicom.uid import generate_uid
+
+    data = tmp_path / "dicom"
+    shutil.copytree(phantom.dicom, data)
+    folder = next(path for path in sorted(data.rglob("*")) if any(path.glob("*.dcm")))
+    study, series, frame = generate_uid(), generate_uid(), generate_uid()
+    for path in sorted(folder.glob("*.dcm")):
+        image = pydicom.dcmread(path)
+        image.StudyInstanceUID, image.SeriesInstanceUID = study, series
+        image.FrameOfReferenceUID = frame
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        image.save_as(folder / f"again-{path.name}")
+    with pytest.raises(DataError, match="PATIENT_REPEATED"):
+        run(attrs.evolve(phantom, dicom=data), tmp_path / "run")
