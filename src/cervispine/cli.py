@@ -252,8 +252,8 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _fail("interrupted; what was finished is kept, and --resume continues a run", 130)
     except MemoryError:
-        error = ResourceError("out of memory", advice="use a smaller batch or smaller images")
-        _fail(str(error), error.exit_code)
+        lack = ResourceError("out of memory", advice="use a smaller batch or smaller images")
+        _fail(str(lack), lack.exit_code)
     except Exception as error:
         # Typer's own errors (an unknown option, a missing argument) know how to show themselves.
         if not hasattr(error, "exit_code"):

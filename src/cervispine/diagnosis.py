@@ -53,7 +53,7 @@ def _devices() -> dict[str, str]:
 
 
 def _decoders() -> dict[str, str]:
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import UID, AllTransferSyntaxes
 
     table = {}

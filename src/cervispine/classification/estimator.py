@@ -284,7 +284,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _plain_parameters(self) -> dict[str, Any]:
         """Return every parameter that decides the result, that JSON can hold and others may see."""
-        parameters = self.get_params(deep=False)
+        parameters: dict[str, Any] = self.get_params(deep=False)
         for name in ("preprocessor", "progress", "device"):
             parameters.pop(name)
         if not isinstance(self.validation, float):

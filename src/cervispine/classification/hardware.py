@@ -47,12 +47,12 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 def _native_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Emulated bfloat16 is slower than float32, so only processors that have it count.
-    return device.type == "cpu" and torch.backends.mkldnn.is_available() and _avx512_bfloat16()
+    return device.type == "cpu" and _avx512_bfloat16()
 
 
 def _avx512_bfloat16() -> bool:
     # Absent from older releases of torch, where float32 is the safe answer.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16", False))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import nn
 
@@ -11,7 +9,6 @@ from cervispine.exceptions import UsageError
 
 __all__ = ["POOLINGS", "PooledSlices", "check_pooling"]
 
-Pooling = Literal["channels", "mean", "max"]
 POOLINGS = ("channels", "mean", "max")
 
 
@@ -36,7 +33,7 @@ class PooledSlices(nn.Module):
         the negative one is greatest.
     """
 
-    def __init__(self, network: nn.Module, *, slices: int, pooling: Pooling) -> None:
+    def __init__(self, network: nn.Module, *, slices: int, pooling: str) -> None:
         super().__init__()
         self.network = network
         self.slices = slices
@@ -47,9 +44,9 @@ class PooledSlices(nn.Module):
         studies, channels, rows, columns = images.shape
         sequences = channels // self.slices
         each = images.view(studies, sequences, self.slices, rows, columns).transpose(1, 2)
-        logits = self.network(each.reshape(-1, sequences, rows, columns))
+        logits: torch.Tensor = self.network(each.reshape(-1, sequences, rows, columns))
         logits = logits.view(studies, self.slices, -1)
         if self.pooling == "mean":
-            return logits.mean(dim=1)
+            return torch.mean(logits, dim=1)
         strongest = (logits[..., 1] - logits[..., 0]).argmax(dim=1)
         return logits[torch.arange(studies, device=logits.device), strongest]

@@ -105,7 +105,7 @@ def train(
     TrainingError
         ``LOSS_NOT_FINITE``, ``RESUME_NOTHING`` or ``RESUME_MISMATCH``.
     """
-    network.to(recipe.device, memory_format=torch.channels_last)
+    network.to(recipe.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -138,7 +138,7 @@ def margins_of(
     network.eval()
     parts = [
         network(batch.to(device, memory_format=torch.channels_last)).float().cpu()
-        for batch in pixels.split(batch_size)
+        for batch in torch.split(pixels, batch_size)
     ]
     logits = torch.cat(parts).double().numpy()
     return np.asarray(logits[:, 1] - logits[:, 0], dtype=np.float64)
@@ -185,7 +185,7 @@ def _run_epoch(
                     code="LOSS_NOT_FINITE",
                 )
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             total += float(loss.detach()) * len(indices)
     return total / len(truth)
@@ -196,7 +196,7 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 def _batches(order: torch.Tensor, size: int) -> list[torch.Tensor]:
-    batches = list(order.split(size))
+    batches = list(torch.split(order, size))
     # Batch normalisation cannot train on one image, so a last one alone joins its neighbours.
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]

@@ -8,7 +8,7 @@ import io
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import filelock
 
 from cervispine.exceptions import LabelError, UsageError
-from cervispine.records import Cohort
+from cervispine.records import Cohort, Study
 from cervispine.records.files import make_folder, write_json, write_text
 from cervispine.records.tables import raise_faults, read_table, safe_cell
 
@@ -179,12 +179,13 @@ def read_split(path: str | Path, cohort: Cohort) -> dict[str, Cohort]:
         faults.append(f"{absent} of {len(known)} patients have no row")
     raise_faults(faults, path=table.path, code="SPLIT_UNMATCHED")
 
-    parts = {
-        part: cohort.where(lambda study, part=part: part_of[study.patient] == part)
-        for part in PARTS
-    }
+    parts = {part: cohort.where(_in_part(part_of, part)) for part in PARTS}
     if empty := [part for part in PARTS if not len(parts[part])]:
         raise LabelError(f"no patient is in {empty}", where=str(path), code="SPLIT_INVALID")
     for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
         parts[first].refuse_leakage(parts[second])
     return parts
+
+
+def _in_part(part_of: Mapping[str, str], part: str) -> Callable[[Study], bool]:
+    return lambda study: part_of[study.patient] == part
