@@ -1,0 +1,415 @@
+"""The Evaluator end to end: three models and three surgeons, against the R programs."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from cervispine.evaluation import Evaluator, ReaderTable, Threshold
+from cervispine.exceptions import (
+    EvaluationError,
+    LabelError,
+    MismatchedCasesError,
+    StatisticsWarning,
+    UsageError,
+)
+
+mpl.use("Agg")
+MODELS = ("resnet34", "resnet50", "resnet101")
+
+
+@pytest.fixture
+def comparison(truth_by_patient, scores_by_patient, readers):
+    return Evaluator().compare(truth_by_patient, scores_by_patient, readers, thresholds=0.5)
+
+
+@pytest.fixture
+def evaluation(study):
+    return Evaluator().evaluate(study["label"], study["resnet34"], threshold=0.5)
+
+
+def test_it_is_a_scikit_learn_estimator():
+    evaluator = Evaluator(confidence=0.9, correction="hochberg")
+    copy = clone(evaluator)
+    assert copy.get_params() == evaluator.get_params()
+    assert copy.set_params(seed=3).seed == 3
+    assert pickle.loads(pickle.dumps(evaluator)).get_params() == evaluator.get_params()
+    assert "confidence=0.9" in repr(evaluator)
+
+
+def test_rates_equal_R(comparison, expected):
+    for name, wanted in expected("study171_binary")["accuracy"].items():
+        rater = comparison.raters[name]
+        for rate in ("sensitivity", "specificity", "ppv", "npv", "accuracy"):
+            estimate = getattr(rater, rate)
+            assert estimate.value == pytest.approx(wanted[rate]["est"], abs=1e-8)
+            assert (estimate.low, estimate.high) == pytest.approx(wanted[rate]["wilson"], abs=1e-8)
+
+
+def test_pairs_equal_R(comparison, expected):
+    reference = expected("study171_binary")
+    pairs = {(p.model, p.reader, p.endpoint): p for p in comparison.against_readers}
+    for row in reference["cnn_vs_reader"]:
+        for endpoint in ("sensitivity", "specificity", "accuracy"):
+            wanted, pair = row[endpoint], pairs[row["cnn"], row["reader"], endpoint]
+            counts = pair.counts
+            assert (counts.both, counts.only_first, counts.only_second, counts.neither) == tuple(
+                wanted[key] for key in ("both_correct", "cnn_only", "reader_only", "both_wrong")
+            )
+            assert pair.difference.value == pytest.approx(wanted["diff"], abs=1e-8)
+            assert pair.difference.p_value == pytest.approx(wanted["midp"], abs=1e-8)
+            assert pair.exact_p_value == pytest.approx(wanted["exact_p"], abs=1e-8)
+            limits = pair.difference.low, pair.difference.high
+            assert limits == pytest.approx(wanted["tango"], abs=1e-5)
+
+
+def test_each_endpoint_is_a_family_of_its_own(comparison):
+    from statsmodels.stats.multitest import multipletests
+
+    for endpoint in ("sensitivity", "specificity", "accuracy", "auc"):
+        family = [pair for pair in comparison.against_readers if pair.endpoint == endpoint]
+        assert len(family) == 9
+        wanted = multipletests([pair.difference.p_value for pair in family], method="holm")[1]
+        assert [pair.adjusted_p_value for pair in family] == pytest.approx(list(wanted))
+
+
+def test_areas_against_readers_and_models_equal_pROC(comparison, expected):
+    reference = {
+        (pair["score1"], pair["score2"]): pair for pair in expected("roc_study171")["pairs"]
+    }
+    found = {
+        (pair.model, f"{pair.reader}_rating"): pair.difference
+        for pair in comparison.against_readers
+        if pair.endpoint == "auc"
+    }
+    found |= {(pair.first, pair.second): pair.difference for pair in comparison.between_models}
+    assert len(found) == 12
+    for names, difference in found.items():
+        assert difference.p_value == pytest.approx(reference[names]["delong_paired"]["p"], abs=1e-8)
+
+
+def test_mean_of_readers_equals_the_reference(comparison, expected):
+    reference = expected("ai_vs_readers_study171")["ai_vs_three_surgeon_ratings"]
+    items = {
+        (item.model, item.endpoint, item.readers_are): item.difference
+        for item in comparison.against_mean
+    }
+    assert len(items) == 18
+    for model in MODELS:
+        delong = reference[model]["delong"]
+        for readers_are, key in (
+            ("fixed", "fixed_readers_random_cases"),
+            ("random", "random_readers_random_cases_DeLong_cov"),
+        ):
+            difference = items[model, "auc", readers_are]
+            assert difference.p_value == pytest.approx(delong[key]["p"], abs=1e-8)
+    assert any("weak below five" in note for note in comparison.notes)
+
+
+def test_agreement_equals_irr(comparison, expected):
+    reference = expected("agreement")
+    agreement = comparison.agreement
+    assert agreement.fleiss.value == pytest.approx(reference["fleiss_calls"], abs=1e-8)
+    pair = agreement.pairs["surgeon1", "surgeon2"]
+    assert pair.value == pytest.approx(reference["cohen_s1_s2_calls"]["kappa"], abs=1e-8)
+    wanted = expected("study171_binary")["cochran_q_correctness_six_raters"]["all"]
+    assert agreement.cochran_q.statistic == pytest.approx(wanted["Q"], abs=1e-8)
+
+
+def test_the_order_of_patients_does_not_matter(
+    comparison, truth_by_patient, scores_by_patient, readers
+):
+    turned = Evaluator().compare(
+        truth_by_patient,
+        {
+            model: pd.Series(scores).sample(frac=1, random_state=1)
+            for model, scores in scores_by_patient.items()
+        },
+        readers.select(reversed(readers.patients)),
+        thresholds=dict.fromkeys(MODELS, 0.5),
+    )
+    assert turned.to_dict() == comparison.to_dict()
+
+
+def test_arrays_with_cases_are_joined_by_patient(study, comparison, readers):
+    same = Evaluator().compare(
+        study["label"],
+        {model: study[model] for model in MODELS},
+        readers,
+        thresholds=Threshold(0.5, "chosen on 150 validation patients"),
+        cases=study["patient"],
+    )
+    assert same.models["resnet34"].auc == comparison.models["resnet34"].auc
+    assert "150 validation patients" in same.summary()
+
+
+def test_the_sample_comes_first(comparison, evaluation):
+    first = comparison.summary().splitlines()[0]
+    assert first == "171 patients: 68 positive, 103 negative; 3 models, 3 readers"
+    assert evaluation.summary().splitlines()[0] == "model: 171 cases, 68 positive, 103 negative"
+    assert "T0000" not in comparison.summary()
+
+
+def test_json_has_no_nan_and_comes_back(comparison):
+    text = json.dumps(comparison.to_dict(), allow_nan=False)
+    again = json.loads(text)
+    assert again == comparison.to_dict()
+    assert (again["schema"], again["version"]) == ("cervispine/comparison", 1)
+    assert again["sample"] == {
+        "patients": 171,
+        "positives": 68,
+        "negatives": 103,
+        "left_out": 0,
+    }
+    assert "T0000" not in text
+
+
+def test_tables_hold_a_row_for_each_comparison(comparison):
+    tables = comparison.tables()
+    sizes = {name: len(table) for name, table in tables.items()}
+    assert sizes == {"T1": 6, "T2": 36, "T3": 18, "T4": 3, "T5": 3, "T7": 4}
+    assert not any("nan" in table.to_string().lower() for table in tables.values())
+    assert tables["T1"]["sensitivity"][0] == "57/68, 0.838 (0.733 to 0.907)"
+    frame = comparison.to_frame()
+    assert frame.loc["resnet34", "auc"] == comparison.models["resnet34"].auc.value
+    assert frame.loc["surgeon1", "kind"] == "reader"
+
+
+def test_plots_are_drawn_on_the_axes_given(comparison, evaluation):
+    from matplotlib import pyplot as plt
+
+    axes = plt.figure().subplots()
+    assert comparison.plot(axes) is axes
+    labels = axes.get_legend_handles_labels()[1]
+    assert {"surgeon1", "surgeon2", "surgeon3", "mean of the readers"} <= set(labels)
+    assert any(label.startswith("resnet34, AUC 0.942") for label in labels)
+    assert evaluation.plot().get_xlabel() == "1 - specificity"
+    plt.close("all")
+
+
+def test_html_is_escaped(truth_by_patient, scores_by_patient, readers):
+    scores = {"<b>net</b>": scores_by_patient["resnet34"]}
+    result = Evaluator().compare(truth_by_patient, scores, readers, thresholds=0.5)
+    assert "<b>net" not in result._repr_html_()
+    assert "&lt;b&gt;net" in result._repr_html_()
+
+
+def test_strata_come_hardest_first_and_without_tests(truth_by_patient, scores_by_patient, readers):
+    positives = [patient for patient, label in truth_by_patient.items() if label]
+    caught = scores_by_patient["resnet34"]
+    ranked = sorted(positives, key=caught.get)
+    types = dict.fromkeys(ranked[:20], "localized") | dict.fromkeys(ranked[30:], "continuous")
+    sites = {patient: "ab"[place % 2] for place, patient in enumerate(truth_by_patient)}
+    result = Evaluator().compare(
+        truth_by_patient,
+        scores_by_patient,
+        readers,
+        thresholds=0.5,
+        strata={"type": types, "site": sites},
+    )
+    of_type = [item for item in result.strata if item.stratum == "type"]
+    assert [item.level for item in of_type] == ["localized"] * 6 + ["continuous"] * 6
+    assert of_type[0].rater == "resnet34"
+    assert of_type[0].sensitivity.n == 20
+    assert of_type[0].specificity is None
+    assert all(item.specificity.n > 0 for item in result.strata if item.stratum == "site")
+    assert "10 positive patients without a type are in no level of it" in result.notes
+    assert "p_value" not in json.dumps(result.to_dict()["strata"])
+    assert len(result.tables()["T6"]) == 24
+
+
+def test_a_threshold_chosen_on_the_test_set_is_said_so(
+    study, truth_by_patient, scores_by_patient, readers
+):
+    with pytest.warns(StatisticsWarning, match="chosen on these very cases"):
+        result = Evaluator().evaluate(study["label"], study["resnet34"], threshold="youden")
+    assert result.threshold == Threshold(0.5, "chosen on these very cases (Youden)")
+    with pytest.warns(StatisticsWarning, match="chosen on these very cases"):
+        compared = Evaluator().compare(
+            truth_by_patient,
+            {"resnet34": scores_by_patient["resnet34"]},
+            readers,
+            thresholds="youden",
+        )
+    assert any("chosen on these very cases" in note for note in compared.notes)
+
+
+def test_evaluate_answers_later(evaluation):
+    assert evaluation.calibration.slope == pytest.approx(2.0993, abs=1e-3)
+    assert evaluation.brier.low < evaluation.brier.value < evaluation.brier.high
+    assert evaluation.to_frame().loc["auc", "value"] == evaluation.auc.value
+    assert json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))["cases"] == 171
+    assert "AUC" in evaluation._repr_html_()
+    assert evaluation.curve.sensitivity[-1] == 1
+
+
+def test_scores_that_are_no_probabilities_have_no_calibration(study):
+    result = Evaluator().evaluate(study["label"], study["resnet34"] * 10 - 5, threshold=0.0)
+    assert result.calibration is None
+    assert result.brier is None
+    assert result.sensitivity is not None
+
+
+def test_clustered_cases_widen_the_intervals(columns):
+    data = columns("clustered")
+    evaluator = Evaluator(seed=1)
+    arguments = (data["label"], data["score_a"])
+    plain = evaluator.evaluate(*arguments, threshold=0.0)
+    grouped = evaluator.evaluate(*arguments, threshold=0.0, groups=data["patient"])
+    assert grouped.auc.high - grouped.auc.low > plain.auc.high - plain.auc.low
+    assert grouped.sensitivity.value == plain.sensitivity.value
+    assert "by cluster" in grouped.sensitivity.method
+    again = evaluator.evaluate(*arguments, threshold=0.0, groups=data["patient"])
+    assert again.to_dict() == grouped.to_dict()
+
+
+@pytest.mark.filterwarnings("ignore:.*NPV.*undefined")
+def test_clusters_that_are_all_right_still_have_an_interval():
+    truth, scores = [1, 1, 1, 1, 0, 0], [0.9, 0.8, 0.9, 0.7, 0.6, 0.8]
+    groups = ["p", "p", "q", "q", "r", "s"]
+    result = Evaluator().evaluate(truth, scores, threshold=0.5, groups=groups)
+    assert result.sensitivity.value == 1
+    assert result.sensitivity.low == pytest.approx(0.3424, abs=1e-3)  # Wilson, 2 of 2
+
+
+def test_no_positive_call_leaves_the_ppv_undefined(study):
+    with pytest.warns(StatisticsWarning, match="PPV: undefined"):
+        result = Evaluator().evaluate(study["label"], study["resnet34"], threshold=2.0)
+    assert result.ppv is None
+    assert result.sensitivity.value == 0
+    assert result.to_dict()["ppv"] is None
+
+
+def test_readers_with_calls_only_are_compared_at_their_operating_point(
+    truth_by_patient, scores_by_patient, readers_csv
+):
+    frame = pd.read_csv(readers_csv, dtype={"patient": str}).drop(columns="rating")
+    result = Evaluator().compare(
+        truth_by_patient, scores_by_patient, ReaderTable.from_frame(frame), thresholds=0.5
+    )
+    assert result.readers["surgeon1"].auc is None
+    assert {item.endpoint for item in result.against_mean} == {"sensitivity", "specificity"}
+    assert any("calls only" in note for note in result.notes)
+    assert json.dumps(result.to_dict(), allow_nan=False)
+
+
+def test_readers_with_ratings_only_and_a_single_reader(
+    truth_by_patient, scores_by_patient, readers_csv
+):
+    frame = pd.read_csv(readers_csv, dtype={"patient": str}).drop(columns="call")
+    alone = ReaderTable.from_frame(frame[frame["reader"] == "surgeon2"])
+    result = Evaluator().compare(truth_by_patient, scores_by_patient, alone, thresholds=0.5)
+    assert result.readers["surgeon2"].sensitivity is None
+    assert {item.readers_are for item in result.against_mean} == {"fixed"}
+    assert result.agreement.fleiss is None
+    result.plot()
+    assert "surgeon2" in result.summary()
+
+
+def test_complete_cases_are_counted(truth_by_patient, scores_by_patient, readers_csv, study):
+    frame = pd.read_csv(readers_csv, dtype={"patient": str}).iloc[1:]
+    with pytest.raises(LabelError):
+        ReaderTable.from_frame(frame)
+    table = ReaderTable.from_frame(frame, complete_cases=True)
+    truth = {patient: truth_by_patient[patient] for patient in table.patients}
+    scores = {patient: scores_by_patient["resnet34"][patient] for patient in table.patients}
+    result = Evaluator().compare(truth, {"resnet34": scores}, table, thresholds=0.5)
+    assert (result.n, result.patients_left_out) == (170, 1)
+    assert "1 patients not read by every reader were left out" in result.notes
+
+
+def test_separated_classes_are_noted_and_not_fatal(truth_by_patient, readers):
+    perfect = {patient: 0.1 + 0.8 * label for patient, label in truth_by_patient.items()}
+    both = {"first": perfect, "second": {k: v**2 for k, v in perfect.items()}}
+    result = Evaluator().compare(truth_by_patient, both, readers, thresholds=0.5)
+    assert result.models["first"].auc.low < 1
+    assert result.between_models[0].difference.p_value == 1
+    assert any("first: AUC" in note for note in result.notes)
+    assert json.dumps(result.to_dict(), allow_nan=False)
+    assert "nan" not in result.summary()
+
+
+def test_mismatched_patients_are_counted_and_not_named(
+    truth_by_patient, scores_by_patient, readers
+):
+    fewer = dict(list(truth_by_patient.items())[:-2])
+    for truth, scores in (
+        (fewer, scores_by_patient),
+        (truth_by_patient, {"resnet34": fewer}),
+        (truth_by_patient | {"X1": 1}, {m: s | {"X1": 0.5} for m, s in scores_by_patient.items()}),
+    ):
+        with pytest.raises(MismatchedCasesError) as caught:
+            Evaluator().compare(truth, scores, readers, thresholds=0.5)
+        assert caught.value.code == "CASES_MISMATCHED"
+        assert "X1" not in str(caught.value)
+        assert "T0" not in str(caught.value)
+
+
+def test_a_case_given_twice_is_refused(study):
+    patients = ["P1", *study["patient"][1:-1], "P1"]
+    with pytest.raises(MismatchedCasesError) as caught:
+        Evaluator().evaluate(study["label"], study["resnet34"], threshold=0.5, cases=patients)
+    assert caught.value.code == "CASES_DUPLICATED"
+
+
+def test_arrays_cannot_be_joined_without_their_cases(study, truth_by_patient):
+    with pytest.raises(MismatchedCasesError) as caught:
+        Evaluator().evaluate(truth_by_patient, study["resnet34"], threshold=0.5)
+    assert caught.value.code == "CASES_MISSING"
+
+
+def test_one_class_is_refused(truth_by_patient, scores_by_patient, readers):
+    with pytest.raises(EvaluationError) as caught:
+        Evaluator().compare(
+            dict.fromkeys(truth_by_patient, 1), scores_by_patient, readers, thresholds=0.5
+        )
+    assert caught.value.code == "SINGLE_CLASS"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "arguments"),
+    [
+        ({"confidence": 95}, {}),
+        ({"correction": "none"}, {}),
+        ({"resamples": 0}, {}),
+        ({}, {"scores": {}}),
+        ({}, {"thresholds": {"resnet34": 0.5}}),
+        ({}, {"thresholds": "best"}),
+        ({}, {"thresholds": float("nan")}),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    truth_by_patient, scores_by_patient, readers, parameters, arguments
+):
+    given = {"scores": scores_by_patient, "thresholds": 0.5} | arguments
+    with pytest.raises(UsageError):
+        Evaluator(**parameters).compare(truth_by_patient, readers=readers, **given)
+
+
+def test_a_model_cannot_have_the_name_of_a_reader(truth_by_patient, scores_by_patient, readers):
+    with pytest.raises(UsageError, match="surgeon1"):
+        Evaluator().compare(
+            truth_by_patient, {"surgeon1": scores_by_patient["resnet34"]}, readers, thresholds=0.5
+        )
+
+
+def test_the_estimates_print_as_people_read_them(comparison):
+    assert str(comparison.models["resnet34"].auc) == "0.942 (0.901 to 0.982)"
+    difference = comparison.against_readers[0].difference
+    assert str(difference) == "+0.015 (-0.097 to +0.127), p = 0.791"
+    assert np.isfinite(difference.value)
+
+
+def test_torch_is_never_imported():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import cervispine.evaluation\n"
+        "assert 'matplotlib' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
