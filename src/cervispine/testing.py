@@ -29,7 +29,7 @@ from cervispine.records import Cohort, Study, Volume
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["check_backbone", "check_loader"]
+__all__ = ["FolderLoader", "check_backbone", "check_loader"]
 
 #: Rows and columns tried: the smallest allowed, one that is not square, and the usual one.
 SIZES = ((64, 64), (96, 128), (224, 224))

@@ -1,0 +1,47 @@
+"""How the documentation is built: ``make docs``, or ``sphinx-build -W docs docs/_build/html``."""
+
+from cervispine import __version__
+
+project = "cervispine"
+author = "The cervispine developers"
+copyright = author
+release = version = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_design",
+]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_class_signature = "separated"
+autodoc_default_options = {"exclude-members": "__new__, __init__"}
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+
+# A name in single backticks is a Python object. References into cervispine must resolve; those
+# into other libraries would need their inventories, and so a network, at every build.
+default_role = "py:obj"
+nitpicky = True
+# A shape such as "(n,)" is taken for a name now and then.
+suppress_warnings = ["ref.python"]
+nitpick_ignore_regex = [("py:.*", r"(?!cervispine\.).*")]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "cervispine"
+html_static_path = ["_static"]
+html_theme_options = {
+    "announcement": "Research use only, not a medical device. No real OPLL image has been "
+    "through this software; figures from phantoms say nothing about patients.",
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_sidebars = {"index": []}
+html_show_sourcelink = False

@@ -1,0 +1,148 @@
+"""What the documentation says is so: its code runs, its commands parse, its lists are complete."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from cervispine.cli import app
+from cervispine.phantom import PhantomCohort
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+#: A block of Python, or a comment that begins with "setup" and holds what the reader has already.
+PYTHON = re.compile(r"^```python\n(.*?)^```$|^<!-- setup\n(.*?)^-->$", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+#: Codes that are made of one of these and an ending: which table, or what is shared.
+PREFIXES = {"LABELS", "SCORES", "SPLIT", "LEAKAGE"}
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def python_blocks(page: Path) -> list[tuple[int, str]]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        (text.count("\n", 0, match.start()) + 1, match[1] or match[2])
+        for match in PYTHON.finditer(text)
+    ]
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for block in SHELL.findall(page.read_text(encoding="utf-8")):
+            for line in block.splitlines():
+                if line.startswith("cervispine "):
+                    yield name_of(page), line
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=name_of)
+def test_the_python_of_a_page_runs(
+    page: Path, phantom: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "__main__", "example": phantom}
+    for line, block in python_blocks(page):
+        # Blank lines in front: a traceback then gives the line of the page.
+        exec(compile("\n" * line + block, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_a_command_of_the_documentation_parses(page: str, line: str) -> None:
+    words = [word.strip("[]") for word in shlex.split(line, comments=True)[1:]]
+    group = typer.main.get_command(app)
+    if words[0] == "--help":
+        return
+    command = group.commands[words[0]]
+    command.make_context(words[0], words[1:])
+
+
+def test_the_command_reference_is_complete() -> None:
+    text = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
+    sections = {part.split("\n", 1)[0]: part for part in text.split("\n## ")[1:]}
+    group = typer.main.get_command(app)
+    assert set(group.commands) == set(sections) - {"Environment"}
+    for name, command in group.commands.items():
+        described = set(re.findall(r"^\| `(--[a-z0-9-]+|[A-Z]+)`", sections[name], re.MULTILINE))
+        taken = {
+            max(parameter.opts, key=len)
+            if parameter.opts[0].startswith("-")
+            else (parameter.metavar or parameter.name).strip("[]").upper()
+            for parameter in command.params
+        }
+        assert described == taken - {"--help"}, name
+
+
+def codes_in_source() -> set[str]:
+    """Every code that the library gives: ``code=...`` and, in calls, what is spelt like one."""
+    found = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                given = [argument for argument in node.args if _is_code(argument)]
+                given += [word.value for word in node.keywords if word.arg == "code"]
+            elif isinstance(node, ast.ClassDef):
+                given = [
+                    item.value
+                    for item in node.body
+                    if isinstance(item, ast.Assign) and item.targets[0].id == "code"
+                ]
+            else:
+                continue
+            for value in given:
+                found |= {leaf.value for leaf in ast.walk(value) if _is_code(leaf)}
+    return found
+
+
+def _is_code(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"[A-Z]+(_[A-Z]+)+|[A-Z]{6,}", node.value) is not None
+        and not node.value.startswith("CERVISPINE_")
+    )
+
+
+def test_every_code_is_documented_and_every_documented_code_exists() -> None:
+    text = (DOCS / "reference" / "error-codes.md").read_text(encoding="utf-8")
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    documented = {code for cell in cells for code in re.findall(r"`([A-Z_]+)`", cell)}
+    source = codes_in_source() - PREFIXES | {"LEAKAGE"}
+    general = {"CERVISPINE", "DATA", "MODEL"}
+    assert source - documented - general == set()
+    unknown = documented - source
+    assert {code for code in unknown if code.partition("_")[0] not in PREFIXES} == set()
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "reference" / "api").glob("*.md")), ids=name_of)
+def test_the_reference_of_a_room_is_complete(page: Path) -> None:
+    room = importlib.import_module(f"cervispine.{page.stem}")
+    described = re.findall(
+        r"^\.\. auto\w+:: (\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    constants = {name for name in room.__all__ if name.isupper()}
+    assert set(described) == set(room.__all__) - constants
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx", reason="the group docs is not installed")
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", DOCS, tmp_path / "html"],
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "html" / "tutorials" / "first-study.html").is_file()
