@@ -36,7 +36,7 @@ def test_fleiss_equals_irr(study, expected):
         assert kappa.low < kappa.value < kappa.high
 
 
-def test_cochran_equals_R(study, expected):
+def test_cochran_equal_r(study, expected):
     reference = expected("study171_binary")["cochran_q_correctness_six_raters"]
     calls = [study[name] >= 0.5 for name in RATERS]
     right = np.stack(calls) == (study["label"] == 1)

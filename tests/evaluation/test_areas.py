@@ -24,7 +24,7 @@ def roc(request, columns, expected):
     return columns(request.param), expected(f"roc_{request.param}")
 
 
-def test_area_and_interval_equal_pROC(roc):
+def test_area_and_interval_equal_proc(roc):
     data, reference = roc
     for name, values in reference["singles"].items():
         for level, key in ((0.95, "ci95_delong"), (0.9, "ci90_delong")):
@@ -36,7 +36,7 @@ def test_area_and_interval_equal_pROC(roc):
         assert covariance.item() == pytest.approx(values["var_delong"], abs=1e-12)
 
 
-def test_paired_difference_equals_pROC(roc):
+def test_paired_difference_equals_proc(roc):
     data, reference = roc
     assert reference["pairs"]
     for pair in reference["pairs"]:
@@ -56,7 +56,7 @@ def test_paired_difference_equals_pROC(roc):
             assert tested.p_value == pytest.approx(values["p_one_sided"], abs=CLOSED)
 
 
-def test_partial_areas_equal_pROC(roc):
+def test_partial_areas_equal_proc(roc):
     data, reference = roc
     for name, values in reference["singles"].items():
         wanted = values["partial_auc"]
@@ -75,7 +75,7 @@ def test_partial_areas_equal_pROC(roc):
         assert found == pytest.approx(wanted, abs=CLOSED)
 
 
-def test_bootstrap_lies_in_the_range_of_pROC_over_seeds(roc):
+def test_bootstrap_lies_in_the_range_of_proc_over_seeds(roc):
     data, reference = roc
     for name, values in reference["singles"].items():
         if "bootstrap_percentile_stratified_2000" not in values:
@@ -87,7 +87,7 @@ def test_bootstrap_lies_in_the_range_of_pROC_over_seeds(roc):
             assert low - 0.006 < limit < high + 0.006
 
 
-def test_twenty_thousand_cases_equal_pROC(shared):
+def test_twenty_thousand_cases_equal_proc(shared):
     import csv
     import json
 
@@ -102,7 +102,7 @@ def test_twenty_thousand_cases_equal_pROC(shared):
     assert result.p_value == pytest.approx(pair["delong_paired"]["p"], abs=CLOSED)
 
 
-def test_published_data_equal_pROC(shared):
+def test_published_data_equal_proc(shared):
     import csv
     import json
 

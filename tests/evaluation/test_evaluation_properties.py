@@ -1,8 +1,10 @@
 """What must hold whatever the numbers are."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -18,10 +20,7 @@ from cervispine.evaluation import (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::cervispine.exceptions.StatisticsWarning")
-settings.register_profile(
-    "evaluation", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("evaluation")
+some = settings(deadline=None, max_examples=40)
 
 
 @st.composite
@@ -42,6 +41,7 @@ def limits(result):
     return [result.value, result.low, result.high]
 
 
+@some
 @given(rated_cases())
 def test_the_area_is_scikit_learns_and_lies_in_its_interval(cases):
     truth, (scores,) = cases
@@ -52,6 +52,7 @@ def test_the_area_is_scikit_learns_and_lies_in_its_interval(cases):
         assert estimate.low < estimate.high
 
 
+@some
 @given(rated_cases(), st.randoms())
 def test_the_order_of_cases_does_not_matter(cases, random):
     truth, (scores,) = cases
@@ -59,6 +60,7 @@ def test_the_order_of_cases_does_not_matter(cases, random):
     assert close(limits(auc(truth, scores)), limits(auc(truth[order], scores[order])))
 
 
+@some
 @given(rated_cases())
 def test_a_monotone_change_of_scale_does_not_matter(cases):
     truth, (scores,) = cases
@@ -70,6 +72,7 @@ def test_a_monotone_change_of_scale_does_not_matter(cases):
         np.testing.assert_array_equal(called, scores >= threshold)
 
 
+@some
 @given(rated_cases())
 def test_turning_scores_or_labels_turns_the_area(cases):
     truth, (scores,) = cases
@@ -80,6 +83,7 @@ def test_turning_scores_or_labels_turns_the_area(cases):
     assert close(limits(auc(1 - truth, -scores)), limits(estimate))
 
 
+@some
 @given(rated_cases(raters=2))
 def test_changing_places_changes_the_sign(cases):
     truth, (a, b) = cases
@@ -91,6 +95,7 @@ def test_changing_places_changes_the_sign(cases):
         assert forth.low <= forth.value <= forth.high
 
 
+@some
 @given(rated_cases(raters=2))
 def test_one_sided_p_values_add_to_one(cases):
     truth, (a, b) = cases
@@ -102,6 +107,7 @@ def test_one_sided_p_values_add_to_one(cases):
     assert close(two_sided.p_value, 2 * min(greater, less))
 
 
+@some
 @given(rated_cases())
 def test_the_bootstrap_repeats_itself(cases):
     truth, (scores,) = cases
@@ -109,6 +115,7 @@ def test_the_bootstrap_repeats_itself(cases):
     assert first == second
 
 
+@some
 @given(rated_cases())
 def test_no_threshold_has_a_greater_youden_index(cases):
     truth, (scores,) = cases
@@ -125,6 +132,7 @@ def test_no_threshold_has_a_greater_youden_index(cases):
 tables = st.tuples(*[st.integers(0, 40)] * 4).filter(lambda counts: sum(counts) > 0)
 
 
+@some
 @given(tables, st.sampled_from(["tango", "newcombe"]), st.sampled_from([0.8, 0.95, 0.99]))
 def test_paired_intervals_hold_their_estimate_and_turn_with_the_sign(counts, method, confidence):
     both, first, second, neither = counts
@@ -139,6 +147,7 @@ def test_paired_intervals_hold_their_estimate_and_turn_with_the_sign(counts, met
     assert forth.p_value == back.p_value
 
 
+@some
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_p_values_of_mcnemar_are_ordered(only_a, only_b):
     mid_p, exact = mcnemar(only_a, only_b), mcnemar(only_a, only_b, method="exact")
@@ -148,6 +157,7 @@ def test_p_values_of_mcnemar_are_ordered(only_a, only_b):
     )
 
 
+@some
 @given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_intervals_of_proportions(counts):
     successes, trials = counts
@@ -159,6 +169,7 @@ def test_intervals_of_proportions(counts):
     assert close([wilson.low, wilson.high], [1 - failures.high, 1 - failures.low])
 
 
+@some
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_corrections_only_raise_and_keep_the_order(p_values):
     adjusted = {
@@ -166,7 +177,7 @@ def test_corrections_only_raise_and_keep_the_order(p_values):
         for method in ("benjamini-hochberg", "hochberg", "holm", "bonferroni")
     }
     rows = [np.array(p_values), *adjusted.values()]
-    for lower, higher in zip(rows, rows[1:], strict=False):
+    for lower, higher in pairwise(rows):
         assert (higher >= lower - 1e-12).all()
     order = np.argsort(p_values)
     assert all((np.diff(row[order]) >= -1e-12).all() for row in rows)

@@ -72,7 +72,7 @@ def test_calls_equal_reader_study(study, expected, model, measure):
     assert result.p_value == pytest.approx(wanted["pvalue"], abs=1e-8)
 
 
-def test_nine_radiologists_equal_RJafroc(shared):
+def test_nine_radiologists_equal_rjafroc(shared):
     with (shared / "golden/inputs/cad9_roc.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     reference = json.loads((shared / "golden/ai_vs_readers_cad9.json").read_text())

@@ -13,7 +13,7 @@ def calls_of(table):
     return np.repeat([1, 1, 0, 0], counts), np.repeat([1, 0, 1, 0], counts)
 
 
-def test_intervals_equal_the_R_packages(expected):
+def test_intervals_equal_the_r_packages(expected):
     for row in expected("paired_proportions")["rows"]:
         first, second = calls_of(row["table"])
         tango = paired_difference(first, second)
@@ -38,7 +38,7 @@ def test_noninferiority_equals_the_formula(expected):
             assert "non-inferiority" in result.method
 
 
-def test_mcnemar_equals_R(expected):
+def test_mcnemar_equal_r(expected):
     for row in expected("paired_proportions")["rows"]:
         table, reference = row["table"], row["mcnemar"]
         counts = table["only1_pos"], table["only2_pos"]

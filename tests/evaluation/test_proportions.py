@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from cervispine.evaluation import adjust, proportion
 from cervispine.exceptions import EvaluationError, UsageError
@@ -47,9 +48,20 @@ def test_unknown_method_is_refused():
         ("bonferroni", "bonferroni"),
     ],
 )
-def test_corrections_equal_R(columns, expected, method, key):
+def test_corrections_equal_r(columns, expected, method, key):
     adjusted = adjust(columns("pvalues")["p"], method=method)
     np.testing.assert_allclose(adjusted, expected("multiplicity")["adjusted"][key], atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("method", "theirs"),
+    [("holm", "holm"), ("hochberg", "simes-hochberg"), ("benjamini-hochberg", "fdr_bh")],
+)
+def test_corrections_equal_statsmodels(method, theirs):
+    p_values = np.random.default_rng(5).random(40) ** 3
+    p_values[:4] = p_values[4]
+    wanted = multipletests(p_values, method=theirs)[1]
+    np.testing.assert_allclose(adjust(p_values, method=method), wanted, atol=1e-12)
 
 
 def test_an_empty_family_stays_empty():

@@ -118,10 +118,10 @@ def test_the_table_is_frozen_and_travels(path):
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("patient,call\nP1,1\n", "READERS_COLUMN_MISSING", "no column reader"),
-        ("patient,reader\nP1,A\n", "READERS_COLUMN_MISSING", "call or rating"),
-        ("", "READERS_COLUMN_MISSING", "patient, reader"),
-        (HEADER, "READERS_EMPTY", "no row"),
+        ("patient,call\nP1,1\n", "READERS_COLUMNS", "['reader'] are missing"),
+        ("patient,reader\nP1,A\n", "READERS_COLUMNS", "call or rating"),
+        ("", "READERS_COLUMNS", "patient"),
+        (HEADER, "READERS_ROWS", "no rows"),
         (HEADER + "P1,A,1,5\nP1,A,1,5\n", "READERS_ROW_DUPLICATED", "rows 3"),
         (HEADER + ",A,1,5\nP1,,1,5\n", "READERS_ID_MISSING", "rows 2, 3"),
         (HEADER + "P1,A,yes,5\n", "READERS_CALL_INVALID", "rows 2"),
@@ -133,7 +133,7 @@ def test_the_table_is_frozen_and_travels(path):
         (HEADER + "P1,A,1,5\nP2,A,,3\n", "READERS_VALUE_MISSING", "rows 3"),
         (HEADER + "P1,A,,\n", "READERS_VALUE_MISSING", "rows 2"),
         (HEADER + "P1,A,1,5\nP1,B,1,5\nP2,A,0,1\n", "READERS_CASE_MISSING", "reader 2: 1"),
-        (HEADER + "P1,A,1,5,what\n", "READERS_ROW_RAGGED", "rows 2"),
+        (HEADER + "P1,A,1,5,what\n", "READERS_ROWS", "row 2"),
     ],
 )
 def test_each_fault_is_refused_with_its_rows(path, text, code, words):
@@ -160,8 +160,8 @@ def test_what_is_no_text_file_is_refused(tmp_path, path):
     path.write_bytes(b"patient,reader\xff\xfe")
     with pytest.raises(LabelError) as caught:
         ReaderTable.from_csv(path)
-    assert caught.value.code == "READERS_FILE"
-    with pytest.raises(LabelError, match="FileNotFoundError"):
+    assert caught.value.code == "READERS_UNREADABLE"
+    with pytest.raises(LabelError, match="cannot be read"):
         ReaderTable.from_csv(tmp_path / "absent.csv")
 
 
@@ -182,3 +182,23 @@ def test_complete_cases_do_not_excuse_faults(path):
 def test_no_complete_case_at_all_is_refused(path):
     error = refusal(path, HEADER + "P1,A,1,5\nP2,B,1,5\n", complete_cases=True)
     assert error.code == "READERS_CASE_MISSING"
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (pd.DataFrame({"patient": ["P1"], "call": [1]}), "READERS_COLUMNS"),
+        (pd.DataFrame({"patient": [], "reader": [], "call": []}), "READERS_ROWS"),
+        (pd.DataFrame({"patient": ["P1"], "reader": [None], "call": [1]}), "READERS_ID_MISSING"),
+    ],
+)
+def test_faults_of_a_frame_are_refused(frame, code):
+    with pytest.raises(LabelError) as caught:
+        ReaderTable.from_frame(frame)
+    assert caught.value.code == code
+
+
+def test_patients_that_nobody_read():
+    table = ReaderTable.without_readers(["P1", "P2"])
+    assert (table.readers, table.calls(["P2", "P1"]), table.ratings()) == ((), {}, {})
+    assert "0 readers of 2 patients" in repr(table)

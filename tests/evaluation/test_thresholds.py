@@ -36,7 +36,7 @@ def test_points_chosen_on_validation_equal_the_reference(columns, expected, mode
 
 
 @pytest.mark.parametrize("name", ["study171", "ratings5"])
-def test_points_of_the_test_data_equal_pROC(columns, expected, name):
+def test_points_of_the_test_data_equal_proc(columns, expected, name):
     data = columns(name)
     for rater, values in expected(f"roc_{name}")["singles"].items():
         best = choose_threshold(data["label"], data[rater])

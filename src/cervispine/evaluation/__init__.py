@@ -8,6 +8,7 @@ evaluator        Evaluator: evaluate one model, compare models and readers
 performance      Evaluation: the figures of one rater
 comparison       Comparison: models and readers on the same patients; comparing makes it
 readers          ReaderTable: the readers' calls and ratings
+files            a comparison from labels.csv, scores.csv and readers.csv
 areas, delong    areas under ROC curves, their covariance and differences; resampling
 roc              the curve itself, and partial areas
 proportions      one proportion and its interval
@@ -30,6 +31,7 @@ from cervispine.evaluation.calibration import Calibration, calibration, net_bene
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.delong import delong_covariance
 from cervispine.evaluation.evaluator import Evaluator
+from cervispine.evaluation.files import compare_files, read_scores
 from cervispine.evaluation.mrmc import model_against_readers
 from cervispine.evaluation.multiplicity import adjust
 from cervispine.evaluation.paired import PairedCounts, mcnemar, paired_difference
@@ -59,6 +61,7 @@ __all__ = [
     "cochran_q",
     "cohen_kappa",
     "compare_aucs",
+    "compare_files",
     "delong_covariance",
     "fleiss_kappa",
     "mcnemar",
@@ -67,5 +70,6 @@ __all__ = [
     "paired_difference",
     "partial_auc",
     "proportion",
+    "read_scores",
     "roc_curve",
 ]

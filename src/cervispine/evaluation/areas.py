@@ -246,36 +246,32 @@ def estimate_auc_difference(
             scope,
             labels.size,
         )
-    return _without_variance(placed, value, margin, confidence, name, scope, labels.size)
+    ranks = [np.unique(scores, return_inverse=True)[1] for scores in (first, second)]
+    alike = np.array_equal(ranks[0], ranks[1])
+    return _without_variance(placed, alike, margin, confidence, name, scope, labels.size)
 
 
 def _without_variance(
-    placed: Placements,
-    value: float,
-    margin: float,
-    confidence: float,
-    name: str,
-    scope: str,
-    n: int,
+    placed: Placements, alike: bool, margin: float, confidence: float, name: str, scope: str, n: int
 ) -> Difference:
     """Answer where DeLong's variance of the difference is zero or undefined."""
-    same = all(np.array_equal(rows[0], rows[1]) for rows in (placed.positive, placed.negative))
-    if same:
-        low: float | None = 0.0
-        high: float | None = 0.0
-        note = "both scores rank the cases alike, so their areas are one and the same"
-    elif all(area in (0.0, 1.0) for area in placed.areas):
+    first, second = (float(area) for area in placed.areas)
+    low: float | None = None
+    high: float | None = None
+    if first in (0.0, 1.0) and second in (0.0, 1.0):
         # One bound of each area can err, each with half the error allowed.
         slack = 1 - ((1 - confidence) / 2) ** (1 / _disjoint_pairs(placed))
-        lowest = [area - slack if area == 1.0 else 0.0 for area in placed.areas]
-        highest = [area if area == 1.0 else slack for area in placed.areas]
-        low, high = float(lowest[0] - highest[1]), float(highest[0] - lowest[1])
+        low = (first - slack if first else 0.0) - (1.0 if second else slack)
+        high = (1.0 if first else slack) - (second - slack if second else 0.0)
         note = "both areas are 0 or 1, so the interval is made of exact bounds"
+    elif alike:
+        low = high = 0.0
+        note = "both scores rank the cases alike, so their areas are one and the same"
     else:
-        low = high = None
         note = "the variance of the difference is not estimable"
-    p_value = 1.0 if value == 0 and margin == 0 and low is not None else None
-    return Difference(value, low, high, None, None, p_value, name, scope, n, note)
+    lone = min(placed.positive.shape[1], placed.negative.shape[1]) < 2 and low is None
+    p_value = 1.0 if first == second and margin == 0 and not lone else None
+    return Difference(first - second, low, high, None, None, p_value, name, scope, n, note)
 
 
 def _clusters(labels: Binary, groups: ArrayLike | None) -> NDArray[np.int64] | None:

@@ -207,7 +207,7 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         check_confidence(self.confidence)
-        choose(self.correction, tuple(CORRECTIONS), "correction")
+        choose(self.correction, CORRECTIONS, "correction")
         if self.resamples < 1:
             raise UsageError(f"at least one resample, got {self.resamples}", where="resamples")
 
@@ -300,12 +300,12 @@ def _notes(
         yield from (f"{rater.name}: {note}" for note in rater.notes)
     if readers.dropped:
         yield f"{readers.dropped} patients not read by every reader were left out"
-    if len(people) < ENOUGH_READERS:
+    if 0 < len(people) < ENOUGH_READERS:
         yield (
             f"{len(people)} readers: inference to readers in general rests on their scatter "
             "and is weak below five; look at these readers first"
         )
-    if not any(reader.scores is not None for reader in people.values()):
+    if people and not any(reader.scores is not None for reader in people.values()):
         yield "the readers gave calls only, so no area is compared with theirs"
     yield "PPV, NPV and accuracy hold at the share of positives of these patients only"
     yield "a difference that is not significant is no proof of equivalence"

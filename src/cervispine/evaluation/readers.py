@@ -7,7 +7,6 @@ Identifiers are text: ``00123`` stays ``00123``.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import join
 from cervispine.exceptions import LabelError
+from cervispine.records.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,27 +85,15 @@ class ReaderTable:
         Raises
         ------
         LabelError
-            With every fault found and its row numbers (lines of the file; the header
-            is line 1): ``READERS_FILE``, ``READERS_COLUMN_MISSING``, ``READERS_EMPTY``,
-            ``READERS_ID_MISSING``, ``READERS_ROW_RAGGED``, ``READERS_ROW_DUPLICATED``,
-            ``READERS_CALL_INVALID``, ``READERS_RATING_INVALID``,
-            ``READERS_VALUE_MISSING``, ``READERS_CASE_MISSING``; ``READERS_INVALID`` when
-            they are of several kinds.
+            With every fault found and its row numbers (the header is row 1):
+            ``READERS_UNREADABLE``, ``READERS_COLUMNS``, ``READERS_ROWS``,
+            ``READERS_ID_MISSING``, ``READERS_ROW_DUPLICATED``, ``READERS_CALL_INVALID``,
+            ``READERS_RATING_INVALID``, ``READERS_VALUE_MISSING``, ``READERS_CASE_MISSING``;
+            ``READERS_INVALID`` when they are of several kinds.
         """
-        path = Path(path)
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                lines = csv.DictReader(file)
-                rows = [(lines.line_num, row) for row in lines]
-                columns = tuple(lines.fieldnames or ())
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise LabelError(
-                f"the readers' table cannot be read: {type(error).__name__}",
-                where=path.name,
-                advice="give a comma-separated file in UTF-8",
-                code="READERS_FILE",
-            ) from error
-        return cls._from_rows(rows, columns, path.name, complete_cases)
+        table = read_table(path, required=_REQUIRED, code="READERS")
+        rows = [(row.number, row.cells) for row in table.rows]
+        return cls._from_rows(rows, table.columns, table.path.name, complete_cases)
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, *, complete_cases: bool = False) -> ReaderTable:
@@ -124,9 +112,21 @@ class ReaderTable:
         return cls._from_rows(rows, columns, "readers", complete_cases)
 
     @classmethod
+    def without_readers(cls, patients: Iterable[str]) -> ReaderTable:
+        """Return the table of patients that nobody read: models are compared alone."""
+        return cls(
+            patients=tuple(patients),
+            readers=(),
+            dropped=0,
+            ignored_columns=(),
+            calls={},
+            ratings={},
+        )
+
+    @classmethod
     def _from_rows(
         cls,
-        rows: Sequence[tuple[int, Mapping[Any, Any]]],
+        rows: Sequence[tuple[int, Mapping[str, Any]]],
         columns: tuple[str, ...],
         where: str,
         complete_cases: bool,
@@ -136,9 +136,9 @@ class ReaderTable:
             missing.append("call or rating")
         if missing:
             reason = f"no column {', '.join(missing)}; the columns are {', '.join(columns)}"
-            _refuse([_Fault("READERS_COLUMN_MISSING", reason)], where)
+            _refuse([_Fault("READERS_COLUMNS", reason)], where)
         if not rows:
-            _refuse([_Fault("READERS_EMPTY", "no row below the header")], where)
+            _refuse([_Fault("READERS_ROWS", "the table has no rows")], where)
         draft = _Draft([column for column in _VALUES if column in columns])
         for number, row in rows:
             draft.add(number, row)
@@ -247,10 +247,7 @@ class _Draft:
         self.values: dict[str, dict[tuple[str, str], float | None]] = {c: {} for c in columns}
         self._faults: dict[tuple[str, str], list[int]] = {}
 
-    def add(self, number: int, row: Mapping[Any, Any]) -> None:
-        if None in row:  # where csv.DictReader puts cells beyond the header's
-            self._fault("READERS_ROW_RAGGED", "more cells than the header has", number)
-            return
+    def add(self, number: int, row: Mapping[str, Any]) -> None:
         patient, reader = (_cell(row, name) for name in _REQUIRED)
         if not patient or not reader:
             self._fault("READERS_ID_MISSING", "patient or reader is blank", number)
@@ -285,7 +282,7 @@ class _Draft:
         self._faults.setdefault((code, reason), []).append(row)
 
 
-def _cell(row: Mapping[Any, Any], column: str) -> str:
+def _cell(row: Mapping[str, Any], column: str) -> str:
     value = row.get(column)
     return "" if value is None else str(value).strip()
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import Binary, Scores
 from cervispine.evaluation.delong import ranked_counts
-from cervispine.exceptions import EvaluationError, UsageError
+from cervispine.exceptions import UsageError
 
 __all__ = ["bootstrap_areas", "bootstrap_ratios"]
 
@@ -26,14 +26,11 @@ def bootstrap_areas(
 
     Without groups each class is resampled by itself, so its size stays; with
     groups whole clusters are drawn, and a draw that holds one class is repeated.
-    The order of the cases does not enter, save through the random draws.
 
     Raises
     ------
     UsageError
         Fewer than one resample.
-    EvaluationError
-        ``BOOTSTRAP_IMPOSSIBLE`` when most draws of clusters hold one class only.
     """
     if resamples < 1:
         raise UsageError(f"at least one resample is needed, got {resamples}", where="resamples")
@@ -43,10 +40,9 @@ def bootstrap_areas(
     clusters = None if groups is None else groups[counts.order]
     block = max(1, _BLOCK // truth.size)
     areas: list[Scores] = []
-    done = drawn = 0
+    done = 0
     while done < resamples:
         size = min(block, resamples - done)
-        drawn += size
         weights = (
             _within_class(generator, ordered, size)
             if clusters is None
@@ -60,13 +56,6 @@ def bootstrap_areas(
         wins = np.einsum("ij,ij->i", positives[usable].astype(np.float64), below[usable])
         areas.append(wins / pairs[usable])
         done += int(usable.sum())
-        if drawn > 20 * (done + block):
-            raise EvaluationError(
-                "most draws of clusters hold one class only",
-                where="groups",
-                advice="use method='delong'",
-                code="BOOTSTRAP_IMPOSSIBLE",
-            )
     return np.concatenate(areas)
 
 
