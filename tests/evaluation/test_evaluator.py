@@ -2,8 +2,10 @@
 
 import json
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -168,6 +170,24 @@ def test_json_has_no_nan_and_comes_back(comparison):
         "left_out": 0,
     }
     assert "T0000" not in text
+
+
+def test_every_key_of_the_json_is_documented(comparison):
+    page = Path(__file__).parents[2] / "docs/reference/comparison-json.md"
+    documented = set(re.findall(r"`(\w+)`", page.read_text(encoding="utf-8")))
+
+    def keys(value):
+        if isinstance(value, dict):
+            for key, item in value.items():
+                yield key
+                yield from keys(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from keys(item)
+
+    content = comparison.to_dict()
+    del content["software"]  # its keys are names of packages
+    assert set(keys(content)) <= documented
 
 
 def test_tables_hold_a_row_for_each_comparison(comparison):
