@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ PYTHON = re.compile(r"^```python\n(.*?)^```$|^<!-- setup\n(.*?)^-->$", re.MULTIL
 SHELL = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 #: Codes that are made of one of these and an ending: which table, or what is shared.
-PREFIXES = {"LABELS", "SCORES", "SPLIT", "LEAKAGE"}
+PREFIXES = {"LABELS", "READERS", "SCORES", "SPLIT", "LEAKAGE"}
 
 
 def name_of(page: Path) -> str:
@@ -41,12 +40,14 @@ def python_blocks(page: Path) -> list[tuple[int, str]]:
     ]
 
 
-def commands() -> Iterator[tuple[str, str]]:
-    for page in PAGES:
-        for block in SHELL.findall(page.read_text(encoding="utf-8")):
-            for line in block.splitlines():
-                if line.startswith("cervispine "):
-                    yield name_of(page), line
+def commands() -> list[tuple[str, str]]:
+    return [
+        (name_of(page), line)
+        for page in PAGES
+        for block in SHELL.findall(page.read_text(encoding="utf-8"))
+        for line in block.splitlines()
+        if line.startswith("cervispine ")
+    ]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=name_of)
@@ -87,33 +88,30 @@ def test_the_command_reference_is_complete() -> None:
 
 
 def codes_in_source() -> set[str]:
-    """Every code that the library gives: ``code=...`` and, in calls, what is spelt like one."""
+    """Every code the library gives: ``code=...``, and the code of a fault or a refusal."""
     found = set()
     for path in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                given = [argument for argument in node.args if _is_code(argument)]
-                given += [word.value for word in node.keywords if word.arg == "code"]
-            elif isinstance(node, ast.ClassDef):
-                given = [
-                    item.value
-                    for item in node.body
-                    if isinstance(item, ast.Assign) and item.targets[0].id == "code"
-                ]
-            else:
-                continue
-            for value in given:
-                found |= {leaf.value for leaf in ast.walk(value) if _is_code(leaf)}
+            for value in _code_values(node):
+                found |= {
+                    leaf.value
+                    for leaf in ast.walk(value)
+                    if isinstance(leaf, ast.Constant)
+                    and isinstance(leaf.value, str)
+                    and re.fullmatch(r"[A-Z]+(_[A-Z]+)*", leaf.value)
+                }
     return found
 
 
-def _is_code(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and re.fullmatch(r"[A-Z]+(_[A-Z]+)+|[A-Z]{6,}", node.value) is not None
-        and not node.value.startswith("CERVISPINE_")
-    )
+def _code_values(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.ClassDef):
+        assigned = [item for item in node.body if isinstance(item, ast.Assign)]
+        return [item.value for item in assigned if ast.unparse(item.targets[0]) == "code"]
+    if not isinstance(node, ast.Call):
+        return []
+    named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+    refuses = re.search("fault|refuse|ignore", ast.unparse(node.func), re.IGNORECASE)
+    return [*named, *(node.args[:2] if refuses else ())]
 
 
 def test_every_code_is_documented_and_every_documented_code_exists() -> None:
