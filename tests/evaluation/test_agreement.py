@@ -54,11 +54,15 @@ def test_cochran_equal_r(study, expected):
 def test_raters_who_always_agree():
     calls = [[1, 0, 1, 0]] * 3
     assert cochran_q(calls).p_value == 1
-    assert fleiss_kappa(calls).value == 1
+    with pytest.warns(StatisticsWarning, match="do not scatter enough"):
+        assert fleiss_kappa(calls).value == 1
+    with pytest.warns(StatisticsWarning, match="do not scatter enough"):
+        kappa = cohen_kappa(*calls[:2])
+    assert (kappa.value, kappa.low, kappa.high) == (1, None, None)
 
 
 def test_one_case_that_differs_has_no_interval():
-    with pytest.warns(StatisticsWarning, match="not estimable"):
+    with pytest.warns(StatisticsWarning, match="do not scatter enough"):
         kappa = fleiss_kappa([[1, 0, 0], [1, 0, 0]])
     assert (kappa.value, kappa.low) == (1, None)
 

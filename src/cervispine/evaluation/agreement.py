@@ -22,6 +22,9 @@ from cervispine.exceptions import EvaluationError
 
 __all__ = ["cochran_q", "cohen_kappa", "fleiss_kappa"]
 
+# Rounding leaves about 1e-16 where the standard error is zero.
+_ZERO_ERROR = 1e-12
+
 
 def cohen_kappa(
     a: ArrayLike,
@@ -43,6 +46,12 @@ def cohen_kappa(
     confidence
         Of the two-sided normal interval.
 
+    Returns
+    -------
+    Estimate
+        Without an interval when its standard error is zero (the raters agree on
+        every case, or one has a single category); a StatisticsWarning says so.
+
     Raises
     ------
     EvaluationError
@@ -53,6 +62,17 @@ def cohen_kappa(
     Cohen 1960, Educ Psychol Meas 20:37; Fleiss, Cohen and Everitt 1969, Psychol
     Bull 72:323, for the variance.
     """
+    return with_warning(estimate_cohen_kappa(a, b, weights=weights, confidence=confidence))
+
+
+def estimate_cohen_kappa(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    weights: Literal["none", "linear", "quadratic"] = "none",
+    confidence: float = 0.95,
+) -> Estimate:
+    """As ``cohen_kappa``, with what there is to warn of in the note."""
     from statsmodels.stats.inter_rater import cohens_kappa
 
     choose(weights, ("none", "linear", "quadratic"), "weights")
@@ -64,11 +84,10 @@ def cohen_kappa(
     _refuse_one_category(size)
     counts = np.bincount(first * size + second, minlength=size * size).reshape(size, size)
     weighting = None if weights == "none" else weights
-    result = cohens_kappa(counts, wt=weighting)
-    half = _quantile(confidence) * float(result.std_kappa)
-    value = float(result.kappa)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a test of kappa that is not used
+        result = cohens_kappa(counts, wt=weighting)
     name = "Cohen's kappa" if weights == "none" else f"Cohen's kappa, {weights} weights"
-    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), name, first.size)
+    return _estimate(float(result.kappa), float(result.std_kappa), name, first.size, confidence)
 
 
 def fleiss_kappa(calls: ArrayLike, *, confidence: float = 0.95) -> Estimate:
@@ -81,6 +100,7 @@ def fleiss_kappa(calls: ArrayLike, *, confidence: float = 0.95) -> Estimate:
     confidence
         Of the two-sided normal interval, whose standard error comes from leaving one
         case out at a time; it regards the cases as a sample and the raters as given.
+        There is none when that error is zero; a StatisticsWarning says so.
 
     Raises
     ------
@@ -110,21 +130,14 @@ def estimate_fleiss_kappa(calls: ArrayLike, *, confidence: float = 0.95) -> Esti
     sizes = np.concatenate([[cases], np.full(cases, cases - 1)])
     observed = np.concatenate([[agreeing.sum()], agreeing.sum() - agreeing]) / sizes
     chance = ((shares / (raters * sizes)[:, None]) ** 2).sum(axis=1)
-    if (chance >= 1).any():
+    name = "Fleiss' kappa, jackknife over cases"
+    if (chance >= 1).any():  # one case alone differs from the others
         value = float((observed[0] - chance[0]) / (1 - chance[0]))
-        note = "one case alone differs, so the interval is not estimable"
-        return Estimate(value, None, None, "Fleiss' kappa", cases, note)
+        return _estimate(value, 0.0, name, cases, confidence)
     kappas = (observed - chance) / (1 - chance)
     value, left_out = float(kappas[0]), kappas[1:]
-    error = np.sqrt((cases - 1) / cases * np.sum((left_out - left_out.mean()) ** 2))
-    half = _quantile(confidence) * float(error)
-    return Estimate(
-        value,
-        max(-1.0, value - half),
-        min(1.0, value + half),
-        "Fleiss' kappa, jackknife over cases",
-        cases,
-    )
+    error = float(np.sqrt((cases - 1) / cases * np.sum((left_out - left_out.mean()) ** 2)))
+    return _estimate(value, error, name, cases, confidence)
 
 
 def cochran_q(calls: ArrayLike) -> Test:
@@ -161,6 +174,14 @@ def cochran_q(calls: ArrayLike) -> Test:
         return Test(0.0, len(table) - 1.0, 1.0, method)
     result = cochrans_q(table.T)
     return Test(float(result.statistic), float(result.df), float(result.pvalue), method)
+
+
+def _estimate(value: float, error: float, name: str, n: int, confidence: float) -> Estimate:
+    if not error > _ZERO_ERROR:
+        note = "the cases do not scatter enough for an interval of kappa"
+        return Estimate(value, None, None, name, n, note)
+    half = _quantile(confidence) * error
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), name, n)
 
 
 def _ratings(rows: ArrayLike | list[ArrayLike]) -> NDArray[np.float64]:

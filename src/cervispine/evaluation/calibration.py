@@ -40,7 +40,7 @@ class Calibration:
         the probabilities are too extreme. ``None`` where it is not estimable.
     intercept
         Calibration in the large: the intercept with the slope held at 1; 0 is
-        right, above 0 the probabilities are too low. ``None`` where not estimable.
+        right, above 0 the probabilities are too low.
     ece
         Expected calibration error over ten bins of equal width, closed on the right.
     scaled_brier
@@ -56,7 +56,7 @@ class Calibration:
 
     brier: float
     slope: float | None
-    intercept: float | None
+    intercept: float
     ece: float
     scaled_brier: float
     joint_intercept: float | None
@@ -96,16 +96,12 @@ def calibration(truth: ArrayLike, probabilities: ArrayLike) -> Calibration:
     prevalence = float(labels.mean())
     clipped = np.clip(values, _CLIP, 1 - _CLIP)
     logits = np.log(clipped) - np.log1p(-clipped)
-    joint, slope = _logistic(labels, np.column_stack([np.ones(labels.size), logits]), None) or (
-        None,
-        None,
-    )
-    (in_the_large,) = _logistic(labels, np.ones((labels.size, 1)), logits) or (None,)
+    joint, slope = _recalibration(labels, logits)
     bins = _reliability(labels, values)
     return Calibration(
         brier=brier,
         slope=slope,
-        intercept=in_the_large,
+        intercept=_in_the_large(labels, logits),
         ece=float(np.sum(np.abs(bins[:, 0] - bins[:, 1]) * bins[:, 2]) / labels.size),
         scaled_brier=1 - brier / (prevalence * (1 - prevalence)),
         joint_intercept=joint,
@@ -169,27 +165,38 @@ def _probabilities(values: ArrayLike) -> Scores:
     return array
 
 
-def _logistic(truth: Binary, design: Scores, offset: Scores | None) -> tuple[float, ...] | None:
-    """Coefficients of a logistic regression; None when they are not finite."""
+def _recalibration(truth: Binary, logits: Scores) -> tuple[float | None, float | None]:
+    """Intercept and slope of the logistic regression on the logits; None when not finite."""
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_linear_model import GLM
-    from statsmodels.tools.sm_exceptions import (
-        ConvergenceWarning,
-        DomainWarning,
-        PerfectSeparationWarning,
-    )
+    from statsmodels.tools.sm_exceptions import DomainWarning, PerfectSeparationWarning
 
-    if np.linalg.matrix_rank(design) < design.shape[1]:
-        return None
-    with warnings.catch_warnings():
+    if np.ptp(logits) == 0:
+        return None, None
+    design = np.column_stack([np.ones(truth.size), logits])
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", DomainWarning)
-        warnings.simplefilter("error", ConvergenceWarning)
         warnings.simplefilter("error", PerfectSeparationWarning)
         try:
-            fit = GLM(truth, design, family=Binomial(), offset=offset).fit()
-        except (ConvergenceWarning, PerfectSeparationWarning):
-            return None
-    return tuple(float(coefficient) for coefficient in fit.params)
+            fit = GLM(truth, design, family=Binomial()).fit()
+        except (PerfectSeparationWarning, ValueError):
+            return None, None
+    if not fit.converged or not np.isfinite(fit.params).all():
+        return None, None
+    intercept, slope = (float(coefficient) for coefficient in fit.params)
+    return intercept, slope
+
+
+def _in_the_large(truth: Binary, logits: Scores) -> float:
+    """Find the shift of the logits at which as many positives are expected as there are."""
+    from scipy.optimize import brentq
+    from scipy.special import expit
+
+    # Both classes are there and the logits are clipped, so the root lies well inside.
+    limit = 2 * np.log(truth.size) - 2 * np.log(_CLIP)
+    return float(
+        brentq(lambda shift: float(expit(logits + shift).sum()) - truth.sum(), -limit, limit)
+    )
 
 
 def _reliability(truth: Binary, probabilities: Scores) -> Scores:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from cervispine.evaluation.agreement import cochran_q, cohen_kappa, estimate_fleiss_kappa
+from cervispine.evaluation.agreement import cochran_q, estimate_cohen_kappa, estimate_fleiss_kappa
 from cervispine.evaluation.areas import estimate_auc_difference
 from cervispine.evaluation.comparison import (
     Agreement,
@@ -135,7 +135,7 @@ def measure_agreement(models: Raters, readers: Raters) -> Agreement:
     if len(calls) > 1:
         for (first, a), (second, b) in combinations(calls.items(), 2):
             try:
-                pairs[first, second] = cohen_kappa(a, b)
+                pairs[first, second] = estimate_cohen_kappa(a, b)
             except EvaluationError:  # both call every case alike: agreement has no measure
                 continue
         try:
