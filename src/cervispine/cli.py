@@ -20,10 +20,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # rich would double the time that --help takes
     help=(
         "Cervical OPLL on sagittal MRI: train, test and compare classifiers with surgeons.\n\n"
-        "Start with [bold]cervispine experiment --out demo[/bold]: it needs no data, runs the "
+        "Start with `cervispine experiment --out demo`: it needs no data, runs the "
         "paper's study on synthetic phantoms and writes demo/report.html.\n\n"
         "Research use only; not a medical device. Exit codes: 0 done, 1 done with files rejected "
         "under --strict, 2 usage, 3 data refused, 4 model refused, 5 out of resources, "
@@ -70,7 +70,7 @@ def _common(
 def experiment(
     data: Annotated[
         Path | None,
-        typer.Argument(metavar="[DATA]", help="Folder of DICOM; without it, the phantom cohort."),
+        typer.Argument(metavar="DATA", help="Folder of DICOM; without it, the phantom cohort."),
     ] = None,
     *,
     out: Out,
@@ -89,7 +89,11 @@ def experiment(
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     strict: Strict = False,
 ) -> None:
-    """Run the paper's study: train, test on patients never seen, compare with readers, report."""
+    """Run the paper's study and write its report.
+
+    Each network is trained on most patients and tested on patients it has never seen; the
+    report compares it with the readers. Without DATA it runs on synthetic phantoms.
+    """
     from cervispine.experiment import run_experiment
 
     result = run_experiment(
@@ -118,7 +122,11 @@ def phantom(
     t1: Annotated[bool, typer.Option("--t1", help="Write a T1 series beside each T2.")] = False,
     seed: Seed = 0,
 ) -> None:
-    """Write a cohort of synthetic patients as DICOM, with their truth and simulated readers."""
+    """Write a cohort of synthetic patients as DICOM.
+
+    Beside the images stand their truth (masks and measures), labels.csv, and readers.csv with
+    what simulated readers would have said.
+    """
     from cervispine.phantom import Phantom
 
     n_opll = round(patients * 272 / 684)
@@ -197,7 +205,10 @@ def compare(
     ] = None,
     out: Out,
 ) -> None:
-    """Compare any models' scores with readers on the same patients. Needs no torch."""
+    """Compare models' scores with readers.
+
+    Any models' scores will do, of the same patients that the readers read; torch is not needed.
+    """
     from cervispine.evaluation import compare_files
     from cervispine.records.files import make_folder
     from cervispine.reporting import save_comparison
@@ -213,7 +224,10 @@ def backbones(
         bool, typer.Option("--check", help="Import each and run the contract.")
     ] = False,
 ) -> None:
-    """List every installed backbone and where it comes from; nothing is imported but by --check."""
+    """List the installed backbones.
+
+    Without --check nothing is imported; with it each backbone is imported and tested.
+    """
     from cervispine.backbones import list_backbones
 
     failed: CervispineError | None = None
@@ -235,7 +249,10 @@ def backbones(
 
 @app.command()
 def doctor() -> None:
-    """Show versions, devices, decoders and plug-ins: what to send with a question."""
+    """Show versions, devices, decoders and plug-ins.
+
+    Send this with a question or a report of a fault.
+    """
     from cervispine.diagnosis import diagnose
 
     for name, value in diagnose().items():
