@@ -21,8 +21,6 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
-autodoc_class_signature = "separated"
-autodoc_default_options = {"exclude-members": "__new__, __init__"}
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 
