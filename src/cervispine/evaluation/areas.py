@@ -77,6 +77,13 @@ def auc(
     MismatchedCasesError
         ``LENGTHS_DIFFER``.
 
+    Notes
+    -----
+    DeLong's interval is the one that pROC gives. Near an area of 1 it is too short:
+    simulated with 171 cases (67 positive, binormal scores, 4,000 replicates) the 95 %
+    interval held the true area in 94 to 95 % at areas of 0.75 to 0.9, in 93 % at 0.95
+    and in 90 % at 0.98.
+
     References
     ----------
     DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837; Obuchowski 1997,
