@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cervispine.backbones import Backbone, list_backbones
 from cervispine.exceptions import BackboneContractError, BackboneLoadError, LoadError
+from cervispine.loading import Loader
 from cervispine.records import Cohort, Geometry, IntakeReport, Problem, Series, Study, Volume
 from cervispine.testing import check_backbone, check_loader
 
@@ -291,6 +292,11 @@ class GivesAnArray(ArrayLoader):
 
 def test_a_loader_that_keeps_the_contract(folder: Path) -> None:
     assert len(check_loader(ArrayLoader(), folder)) == 3
+
+
+def test_our_loader_keeps_it_on_real_images(shared: Path) -> None:
+    folder = shared / "data" / "dicom2nifti" / "ge_sagittal"
+    assert len(check_loader(Loader(sequences=("GRE",)), folder)) == 1
 
 
 @pytest.mark.parametrize(
