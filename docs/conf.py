@@ -21,6 +21,8 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
+# scikit-learn adds these to every estimator, with references into its own documentation.
+autodoc_default_options = {"exclude-members": "set_fit_request, set_score_request"}
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 
