@@ -80,9 +80,9 @@ def auc(
     Notes
     -----
     DeLong's interval is the one that pROC gives. Near an area of 1 it is too short:
-    simulated with 171 cases (67 positive, binormal scores, 4,000 replicates) the 95 %
-    interval held the true area in 94 to 95 % at areas of 0.75 to 0.9, in 93 % at 0.95
-    and in 90 % at 0.98.
+    simulated with 171 cases (67 positive, binormal scores, 16,000 replicates) the 95 %
+    interval held the true area in 94 % at an area of 0.75, in 93 % at 0.9, in 92 % at
+    0.95 and in 89 % at 0.98.
 
     References
     ----------
