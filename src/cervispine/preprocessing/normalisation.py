@@ -1,0 +1,61 @@
+"""Intensities of MR have no unit; each image is put on a scale of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cervispine.exceptions import PixelError, UsageError
+from cervispine.records import Volume
+
+__all__ = ["NORMALISATIONS", "normalise"]
+
+NORMALISATIONS = ("percentile", "zscore")
+
+
+def normalise(volume: Volume, inside: NDArray[np.bool_], method: str) -> Volume:
+    """Put the intensities of a cut volume on a common scale.
+
+    "percentile" maps the 1st percentile to 0 and the 99th to 1, linearly between order
+    statistics (Hyndman and Fan's type 7), and clips: air is 0, which is also what a
+    convolution pads with. "zscore" subtracts the mean and divides by the standard deviation.
+    Both count only pixels inside the image; those outside get the least value of those inside.
+
+    Parameters
+    ----------
+    volume
+        Pixels (slices, rows, columns).
+    inside
+        bool (rows, columns): pixels whose centre lies inside the image.
+    method
+        "percentile" or "zscore".
+
+    Raises
+    ------
+    PixelError
+        ``IMAGE_DEGENERATE`` when there is nothing inside, or nothing but one value.
+    UsageError
+        When the method is neither.
+    """
+    values = volume.pixels[:, inside].astype(np.float64)
+    if values.size == 0:
+        raise PixelError("the crop lies outside the image", code="IMAGE_DEGENERATE")
+    if method == "percentile":
+        low, high = np.percentile(values, (1, 99))
+        shift, scale = low, high - low
+        step = f"normalised: percentiles 1 and 99 ({low:g}, {high:g}) to 0 and 1, clipped"
+    elif method == "zscore":
+        shift, scale = values.mean(), values.std()
+        step = f"normalised: mean {shift:g} to 0, standard deviation {scale:g} to 1"
+    else:
+        raise UsageError(f"normalise is one of {', '.join(NORMALISATIONS)}, not {method!r}")
+    if not scale > 0:
+        raise PixelError("the crop has nearly one value only", code="IMAGE_DEGENERATE")
+    pixels = (volume.pixels.astype(np.float64) - shift) / scale
+    if method == "percentile":
+        pixels = np.clip(pixels, 0, 1)
+    outside = int((~inside).sum())
+    pixels[:, ~inside] = pixels[:, inside].min()
+    if outside:
+        step += f"; {outside} of {inside.size} pixels lie outside the image and are as dark as air"
+    return volume.with_step(step, pixels=pixels)

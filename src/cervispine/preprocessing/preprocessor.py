@@ -1,0 +1,225 @@
+"""Preprocessor: studies or volumes to the tensor that a network is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from cervispine.exceptions import LoadError, UsageError
+from cervispine.loading import Loader
+from cervispine.preprocessing.cache import Cache
+from cervispine.preprocessing.normalisation import NORMALISATIONS, normalise
+from cervispine.preprocessing.orientation import orient
+from cervispine.preprocessing.window import Window, cut, find_window
+from cervispine.records import Study, Volume
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+__all__ = ["Preprocessor"]
+
+
+@attrs.define(eq=False, kw_only=True, slots=False, repr=False)
+class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turn sagittal stacks into tensors of one size, spacing, orientation and scale.
+
+    Axes are put in one order by the affine; the mid-sagittal slice and the spinal canal are found
+    in the images; the neighbouring slices are cut about the canal, resampled in-plane and
+    normalised. Nothing is learned from a cohort, so nothing can leak from one.
+
+    Parameters
+    ----------
+    size
+        Rows and columns of the images.
+    spacing
+        Of their pixels, mm.
+    slices
+        How many neighbouring slices about the mid-sagittal one; odd.
+    sequences
+        Which sequences a study is read in. Where is decided on T2 when it is among them, else on
+        the first, and the same place is cut from the others.
+    normalise
+        "percentile" (0 to 1) or "zscore".
+    loader
+        Reads the studies; None for ``Loader(sequences=sequences)``.
+    cache
+        Folder in which prepared pixels are kept for the next time; None for no cache.
+    """
+
+    size: tuple[int, int] = (224, 224)
+    spacing: float = 0.7
+    slices: int = 3
+    sequences: Sequence[str] = ("T2",)
+    normalise: str = "percentile"
+    loader: Loader | None = None
+    cache: str | Path | None = None
+
+    def fit(self, X: Any = None, y: Any = None) -> Preprocessor:  # noqa: ARG002 - scikit-learn's
+        """Check the parameters and return the preprocessor; there is nothing to learn."""
+        self._check_parameters()
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def transform(self, X: Iterable[Study] | Iterable[Volume]) -> Tensor:
+        """Return the tensor of studies, or of volumes of one sequence.
+
+        Parameters
+        ----------
+        X
+            A cohort, or any sequence of Study or of Volume.
+
+        Returns
+        -------
+        Tensor
+            float32 (n, channels, size[0], size[1]); the channels are the sequences, each with its
+            slices from right to left.
+
+        Raises
+        ------
+        UsageError
+            When a parameter or an item cannot be meant.
+        LoadError
+            When a study cannot be read, or has too few slices; it is named by its UID.
+        """
+        import torch
+
+        self._check_parameters()
+        cache = None if self.cache is None else Cache(self.cache, self.settings())
+        items = list(X)
+        channels = self.slices * len(self.sequences)
+        images = np.empty((len(items), channels, *self.size), dtype=np.float32)
+        for image, item in zip(images, items, strict=True):
+            image[...] = self._prepare_item(item, cache)
+        return torch.from_numpy(images)
+
+    def prepare(self, volume: Volume) -> Volume:
+        """Prepare one volume; its history tells each step, its affine where it came from.
+
+        Parameters
+        ----------
+        volume
+            A sagittal stack, its axes in any order.
+
+        Returns
+        -------
+        Volume
+            float32 (slices, size[0], size[1]): slices from right to left, rows from superior to
+            inferior, columns from anterior to posterior.
+
+        Raises
+        ------
+        GeometryError
+            ``PLANE_OTHER`` when it is not sagittal.
+        LoadError
+            ``SLICES_TOO_FEW``; ``IMAGE_DEGENERATE``.
+        """
+        self._check_parameters()
+        oriented = orient(volume)
+        return self._finish(oriented, self._find_window(oriented))
+
+    def augment(self, batch: Tensor, generator: Generator) -> Tensor:
+        """Change a batch of training images at random; see ``preprocessing.augmentation``.
+
+        Parameters
+        ----------
+        batch
+            float32 (n, channels, rows, columns), on any device.
+        generator
+            The only source of randomness.
+
+        Returns
+        -------
+        Tensor
+            Of the same shape and device.
+        """
+        from cervispine.preprocessing.augmentation import augment
+
+        return augment(batch, generator, slices=self.slices)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the images, as JSON can hold it: what a saved model keeps."""
+        return {
+            "size": list(self.size),
+            "spacing": self.spacing,
+            "slices": self.slices,
+            "sequences": list(self.sequences),
+            "normalise": self.normalise,
+        }
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Preprocessor:
+        """Return the preprocessor that :meth:`settings` came from.
+
+        Raises
+        ------
+        UsageError
+            When a setting is missing, unknown, or cannot be meant.
+        """
+        known = set(cls().settings())
+        if set(settings) != known:
+            raise UsageError(
+                f"the settings of a preprocessor are {sorted(known)}, not {sorted(settings)}"
+            )
+        lists = {name: tuple(settings[name]) for name in ("size", "sequences")}
+        return cls(**{**settings, **lists}).fit()
+
+    def _check_parameters(self) -> None:
+        rules = {
+            "size is two whole numbers of at least 16": len(self.size) == 2
+            and all(isinstance(side, int) and side >= 16 for side in self.size),
+            "spacing is a positive number, mm": 0 < self.spacing < 10,
+            "slices is an odd number": isinstance(self.slices, int)
+            and self.slices > 0
+            and self.slices % 2 == 1,
+            "sequences is a tuple of different names": not isinstance(self.sequences, str)
+            and len(set(self.sequences)) == len(self.sequences) > 0,
+            f"normalise is one of {', '.join(NORMALISATIONS)}": self.normalise in NORMALISATIONS,
+        }
+        for rule, kept in rules.items():
+            if not kept:
+                raise UsageError(rule, where=f"{self!r}")
+
+    def _prepare_item(self, item: Study | Volume, cache: Cache | None) -> NDArray[np.float32]:
+        if isinstance(item, Volume):
+            if len(self.sequences) > 1:
+                raise UsageError("several sequences are read from studies, not from volumes")
+            return self.prepare(item).pixels
+        if not isinstance(item, Study):
+            raise UsageError(f"X is a sequence of Study or Volume, not of {type(item).__name__}")
+        kept = None if cache is None else cache.get(item)
+        if kept is not None:
+            return kept
+        try:
+            pixels = self._prepare_study(item)
+        except LoadError as error:
+            where = f"study {item.uid}" + (f", {error.where}" if error.where else "")
+            raise type(error)(
+                error.what, where=where, advice=error.advice, code=error.code
+            ) from error
+        if cache is not None:
+            cache.put(item, pixels)
+        return pixels
+
+    def _prepare_study(self, study: Study) -> NDArray[np.float32]:
+        loader = self.loader or Loader(sequences=self.sequences)
+        volumes = {name: orient(loader.read(study, name)) for name in self.sequences}
+        window = self._find_window(volumes.get("T2", volumes[self.sequences[0]]))
+        return np.concatenate([self._finish(volumes[n], window).pixels for n in self.sequences])
+
+    def _find_window(self, oriented: Volume) -> Window:
+        return find_window(oriented, slices=self.slices, height=self.size[0] * self.spacing)
+
+    def _finish(self, oriented: Volume, window: Window) -> Volume:
+        located = oriented.with_step(window.found_by, pixels=oriented.pixels)
+        resampled, inside = cut(
+            located, window, slices=self.slices, size=self.size, spacing=self.spacing
+        )
+        return normalise(resampled, inside, self.normalise)
