@@ -18,7 +18,8 @@ FLOORS = (
     ("classification", "testing"),
     ("reporting",),
     ("experiment", "diagnosis"),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
 )
 
 #: The way of the data inside a floor: preprocessing reads volumes by a loader.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import attrs
+from joblib import Parallel, delayed
 
 from cervispine.exceptions import UsageError
 from cervispine.phantom.randomness import Stream, generator
@@ -205,21 +204,9 @@ class Phantom:
         return attrs.asdict(self, filter=attrs.filters.exclude("jobs"))
 
     def _write_all(self, folder: Path, patients: dict[str, PatientSpecification]) -> Iterator[None]:
-        jobs = min(self.jobs or os.cpu_count() or 1, max(len(patients), 1))
-        if jobs == 1:
-            for name, patient in patients.items():
-                yield write_patient(folder, name, patient, self.sequences)
-            return
-        # Spawned everywhere: forking is unsafe once threads run, as they do under torch.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            futures = [
-                pool.submit(write_patient, folder, name, patient, self.sequences)
-                for name, patient in patients.items()
-            ]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        # loky starts processes afresh, so threads of torch do no harm, and, unlike the standard
+        # library's way of doing so, without importing the caller's script a second time.
+        return Parallel(n_jobs=self.jobs or os.cpu_count() or 1, return_as="generator_unordered")(
+            delayed(write_patient)(folder, name, patient, self.sequences)
+            for name, patient in patients.items()
+        )

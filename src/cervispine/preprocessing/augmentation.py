@@ -64,7 +64,7 @@ def augment(batch: Tensor, generator: Generator, *, slices: int) -> Tensor:
 
 
 def _mirror(batch: Tensor, mirrored: Tensor, slices: int) -> Tensor:
-    reverse = batch.unflatten(1, (-1, slices)).flip(2).flatten(1, 2)
+    reverse = batch.view(len(batch), -1, slices, *batch.shape[2:]).flip(2).flatten(1, 2)
     return torch.where(mirrored[:, None, None, None], reverse, batch)
 
 

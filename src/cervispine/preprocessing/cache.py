@@ -58,8 +58,7 @@ class Cache:
     def _path(self, study: Study) -> Path:
         identity = [self.settings, study.uid]
         for series in study.series:
-            stamps = [
-                (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in series.files
-            ]
+            status = [path.stat() for path in series.files]
+            stamps = [(each.st_size, each.st_mtime_ns) for each in status]
             identity.append(json.dumps([series.uid, series.pixel_hash, stamps]))
         return self.folder / f"{hashlib.sha256(''.join(identity).encode()).hexdigest()}.npy"

@@ -47,7 +47,7 @@ def orient(volume: Volume) -> Volume:
     pixels = volume.pixels.transpose(tuple(source))
     affine = volume.affine.copy()
     affine[:3, :3] = affine[:3, source]
-    for axis in np.flatnonzero(chosen < 0):
+    for axis in np.flatnonzero(chosen < 0).tolist():
         pixels = np.flip(pixels, axis)
         affine[:3, 3] += affine[:3, axis] * (pixels.shape[axis] - 1)
         affine[:3, axis] *= -1

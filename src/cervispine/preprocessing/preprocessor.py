@@ -93,7 +93,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         self._check_parameters()
         cache = None if self.cache is None else Cache(self.cache, self.settings())
-        items = list(X)
+        items: list[Study | Volume] = list(X)
         channels = self.slices * len(self.sequences)
         images = np.empty((len(items), channels, *self.size), dtype=np.float32)
         for image, item in zip(images, items, strict=True):

@@ -35,7 +35,7 @@ class Axis:
     @property
     def positions(self) -> NDArray[np.float64]:
         """Float64 (count,): centres of the output samples."""
-        return self.start + self.step * np.arange(self.count)
+        return self.start + self.step * np.arange(self.count, dtype=np.float64)
 
     def inside(self, size: int) -> NDArray[np.bool_]:
         """Bool (count,): which samples lie within an image of ``size`` pixels, edges included."""
@@ -53,7 +53,7 @@ class Axis:
         nearest = np.clip(self.positions, -0.5, size - 0.5)
         distance = np.abs(np.arange(size) - nearest[:, None]) / reach
         weights = np.maximum(1.0 - distance, 0.0)
-        return weights / weights.sum(axis=1, keepdims=True)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def resample(images: NDArray[np.float32], rows: Axis, columns: Axis) -> NDArray[np.float32]:

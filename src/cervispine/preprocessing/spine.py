@@ -132,7 +132,7 @@ def _bands(evened: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _inner(coarse: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which pixels lie as deep under the skin of the back as a canal does."""
-    height, width = coarse.shape[1:]
+    width = coarse.shape[2]
     middle = coarse[len(coarse) // 3 : len(coarse) - len(coarse) // 3]
     mean = middle.mean(axis=0)
     body = ndimage.binary_opening(mean > 0.08 * np.percentile(mean, 99.5))
@@ -141,7 +141,7 @@ def _inner(coarse: NDArray[np.float32]) -> NDArray[np.bool_]:
     depth = (back[:, None] - np.arange(width)) * PIXEL
     # A patient who fills the image to its edge shows no skin there to measure from.
     cut_off = back[:, None] >= width - 2
-    return cut_off | ((depth >= SHALLOWEST) & (depth <= DEEPEST))
+    return np.asarray(cut_off | ((depth >= SHALLOWEST) & (depth <= DEEPEST)))
 
 
 def _best_path(scores: NDArray[np.float32]) -> tuple[NDArray[np.int64], float]:

@@ -126,7 +126,7 @@ def cut(
     inside = np.outer(rows.inside(volume.pixels.shape[1]), columns.inside(volume.pixels.shape[2]))
     resampled = resample(volume.pixels[first : first + slices], rows, columns)
     step = (
-        f"cut {slices} slices from slice {first} on, {size[0]} x {size[1]} pixels of {spacing:g} mm "
-        "by linear interpolation, antialiased where that is coarser"
+        f"cut {slices} slices from slice {first} on, {size[0]} x {size[1]} pixels of "
+        f"{spacing:g} mm by linear interpolation, antialiased where that is coarser"
     )
     return volume.with_step(step, pixels=resampled, affine=affine), inside
