@@ -120,8 +120,14 @@ def test_compare_needs_no_torch(phantom: PhantomCohort, tmp_path: Path, cohort: 
         "--threshold", "0.5", "--out", tmp_path / "out",
     ]  # fmt: skip
     code = (
-        "import sys; sys.modules['torch'] = None; from cervispine.cli import main;"
-        f"sys.argv = {['cervispine', *map(str, arguments)]}; main()"
+        "import sys\n"
+        "class NoTorch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] == 'torch': raise ImportError('torch is not here')\n"
+        "sys.meta_path.insert(0, NoTorch())\n"
+        "from cervispine.cli import main\n"
+        f"sys.argv = {['cervispine', *map(str, arguments)]}\n"
+        "main()"
     )
     result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert result.returncode == 0, result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -41,6 +42,9 @@ Readers = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder to write into.")]
 Seed = Annotated[int, typer.Option(help="Decides everything random.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when any file was rejected.")]
+
+
+INTERRUPTED = "interrupted; what was finished is kept, and --resume continues a run"
 
 
 def _show_version(value: bool) -> None:
@@ -135,7 +139,7 @@ def phantom(
         n_dss=patients - n_opll,
         difficulty=difficulty,
         seed=seed,
-        sequences=("T2", "T1") if t1 else ("T2",),
+        sequences=["T2", "T1"] if t1 else ["T2"],
     )
     with progress("making phantoms") as report:
         written = cohort.write(folder, progress=report)
@@ -267,7 +271,7 @@ def main() -> NoReturn:
     except CervispineError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted; what was finished is kept, and --resume continues a run", 130)
+        _fail(INTERRUPTED, 130)
     except MemoryError:
         lack = ResourceError("out of memory", advice="use a smaller batch or smaller images")
         _fail(str(lack), lack.exit_code)
@@ -277,7 +281,10 @@ def main() -> NoReturn:
             raise
         if hasattr(error, "show"):
             error.show()
-        sys.exit(130 if type(error).__name__ == "Abort" else error.exit_code)
+        sys.exit(error.exit_code)
+    # Typer returns the code of an interruption inside a command instead of raising it.
+    if code == 130:
+        _fail(INTERRUPTED, 130)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -298,7 +305,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _index(data: Path, labels: Path | None, sequences: tuple[str, ...] = ("T2",)) -> Any:
+def _index(data: Path, labels: Path | None, sequences: Sequence[str] = ("T2",)) -> Any:
     from cervispine.loading import Loader
 
     with progress("reading headers") as report:

@@ -34,10 +34,10 @@ def tiny() -> Iterator[None]:
 
 def run(phantom: PhantomCohort, out: Path, **more: object) -> Experiment:
     parameters = {
-        "labels": phantom.labels, "readers": phantom.readers, "backbones": ("resnet34",),
+        "data": phantom.dicom, "labels": phantom.labels, "readers": phantom.readers, "backbones": ("resnet34",),
         "progress": False,
     }  # fmt: skip
-    return run_experiment(phantom.dicom, out=out, **(parameters | more))  # type: ignore[arg-type]
+    return run_experiment(out=out, **(parameters | more))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_figures_whatever_the_files_are_called(
     shuffled.mkdir()
     for number, path in enumerate(sorted(phantom.dicom.rglob("*.dcm"), reverse=True)):
         shutil.copy(path, shuffled / f"{number:05d}")
-    again = run(attrs.evolve(phantom, dicom=shuffled), tmp_path / "run")
+    again = run(phantom, tmp_path / "run", data=shuffled)
     for name in ("split.csv", "predictions.csv", "comparison.json"):
         assert (again.folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
 
@@ -112,9 +112,10 @@ def test_an_interrupted_run_is_resumed(
         raise KeyboardInterrupt
 
     out = tmp_path / "run"
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr("cervispine.experiment.run._compare", interrupt)
-        run(phantom, out)
+        with pytest.raises(KeyboardInterrupt):
+            run(phantom, out)
     assert json.loads((out / "manifest.json").read_text())["state"] == "started"
     before = (out / "models/resnet34/model.safetensors").stat().st_mtime_ns
     again = run(phantom, out, resume=True)
@@ -153,4 +154,4 @@ def test_two_studies_of_a_patient_are_refused(phantom: PhantomCohort, tmp_path: 
         image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         image.save_as(folder / f"again-{path.name}")
     with pytest.raises(DataError, match="PATIENT_REPEATED"):
-        run(attrs.evolve(phantom, dicom=data), tmp_path / "run")
+        run(phantom, tmp_path / "run", data=data)

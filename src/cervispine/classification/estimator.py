@@ -265,6 +265,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 in_channels=channels if side_by_side else len(preprocessor.sequences),
                 num_classes=2,
                 pretrained=pretrained,
+                size=preprocessor.size,
             )
         if side_by_side:
             return network

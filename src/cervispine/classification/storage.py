@@ -13,7 +13,7 @@ import numpy as np
 from cervispine.backbones import find_backbone
 from cervispine.classification.card import model_card
 from cervispine.classification.hardware import choose_device
-from cervispine.exceptions import ModelFormatError, ProvenanceWarning
+from cervispine.exceptions import ModelFormatError, ProvenanceWarning, UsageError
 from cervispine.preprocessing import Preprocessor
 from cervispine.records.files import make_folder, write_bytes, write_json, write_text
 
@@ -73,7 +73,7 @@ def load_classifier(kind: type[C], folder: Path, *, device: str) -> C:
         preprocessor = Preprocessor.from_settings(config["preprocessing"])
         record, class_names = dict(config["record"]), tuple(config["class_names"])
         threshold, temperature = float(config["threshold"]), float(config["temperature"])
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, UsageError) as error:
         raise _refused(folder, "its configuration is not what this version writes") from error
     if class_names != classifier.class_names or not np.isfinite([threshold, temperature]).all():
         raise _refused(folder, "its classes or its threshold are not those of this class")

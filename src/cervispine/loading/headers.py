@@ -135,9 +135,9 @@ def _not_a_slice(dataset: Dataset) -> Fault | None:
         return Fault("MULTIFRAME_UNSUPPORTED", "many frames in one file are not read yet")
     if sop_class != MR_IMAGE:
         return Fault("NOT_MR_IMAGE", "DICOM, but not an MR image")
-    if number_of(dataset, "SamplesPerPixel", int) not in (1, None) or not _text(
-        dataset, "PhotometricInterpretation"
-    ).startswith("MONOCHROME"):
+    photometric = _text(dataset, "PhotometricInterpretation")
+    many_samples = number_of(dataset, "SamplesPerPixel", int) not in (1, None)
+    if many_samples or (photometric and not photometric.startswith("MONOCHROME")):
         return Fault("COLOUR", "a colour image")
     image_type = [str(value).upper() for value in _list(dataset, "ImageType")]
     if "MOSAIC" in image_type:
@@ -175,6 +175,8 @@ def header_of(parsed: Parsed, path: Path, number: int, limits: Limits) -> Header
         columns=columns,
     )
     try:
+        if not _text(dataset, "PhotometricInterpretation"):
+            raise LoadError("the file ends before its image is described", code="DICOM_TRUNCATED")
         if rows > limits.rows or columns > limits.columns:
             raise LoadError(f"an image of {rows} x {columns} pixels", code="DECODE_BUDGET")
         compressed = parsed.transfer_syntax.is_compressed and parsed.pixel_bytes is None
