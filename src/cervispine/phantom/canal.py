@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from cervispine.phantom.arrays import Array, Indices
 from cervispine.phantom.specification import PatientSpecification, Ridge
 from cervispine.phantom.spine import POSITIONS, Spine, smoothed
 
 __all__ = ["Band", "Canal", "Severity", "severity"]
-
-Array = NDArray[np.float32]
 
 #: Space between cord and dura on either side that a compressed cord keeps, mm.
 CLEARANCE = 0.25
@@ -41,12 +40,16 @@ class Band:
 
     front: Array
     back: Array
-    which: NDArray[np.intp]
+    which: Indices
 
     @property
     def thickness(self) -> Array:
         """Thickness, mm, 0 where there is none."""
         return self.back - self.front
+
+    def of_planes(self, planes: slice) -> Band:
+        """Return the masses in some of the planes."""
+        return Band(self.front[planes], self.back[planes], self.which[planes])
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -111,19 +114,20 @@ class Canal:
         compression = _compression(dorsal[0] - ventral[0], spine)
         front, back = _cord(spine, lateral, ventral, dorsal, compression)
 
-        def planes_of(table: Array) -> Array:
-            return table[1:]
-
         return cls(
-            **{name: planes_of(table) for name, table in {
-                "lateral": lateral, "bulge": bulge, "osteophyte": osteophyte, "flavum": flavum,
-                "lamina": lamina, "ventral": ventral, "dorsal": dorsal,
-                "cord_front": front, "cord_back": back,
-            }.items()},
-            mimics=Band(mimics.front[1:], mimics.back[1:], mimics.which[1:]),
-            plaques=Band(plaques.front[1:], plaques.back[1:], plaques.which[1:]),
+            lateral=lateral[1:],
+            bulge=bulge[1:],
+            osteophyte=osteophyte[1:],
+            flavum=flavum[1:],
+            lamina=lamina[1:],
+            ventral=ventral[1:],
+            dorsal=dorsal[1:],
+            mimics=mimics.of_planes(slice(1, None)),
+            plaques=plaques.of_planes(slice(1, None)),
+            cord_front=front[1:],
+            cord_back=back[1:],
             compression=compression,
-        )  # fmt: skip
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -235,8 +239,9 @@ def _thickness(ridge: Ridge, position: Array, lateral: Array) -> Array:
     edge = ridge.edge / 3
     rise = expit((position - ridge.top) / edge) * expit((ridge.bottom - position) / edge)
     profile = ridge.thickness * np.clip(1 + 0.1 * uneven, 0.45, 1.35) * rise
-    across = np.exp(-(np.abs((lateral - ridge.offset) / ridge.width) ** 4))
-    return (profile * across).astype(np.float32)
+    across: Array = np.exp(-(np.abs((lateral - ridge.offset) / ridge.width) ** 4))
+    thickness: Array = (across * profile).astype(np.float32)
+    return thickness
 
 
 def _cord(

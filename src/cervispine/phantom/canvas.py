@@ -7,19 +7,19 @@ every sequence into the picture. What is painted later lies in front.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from cervispine.phantom.arrays import Array, Indices
 from cervispine.phantom.randomness import Stream, generator
 from cervispine.phantom.specification import PatientSpecification
 from cervispine.phantom.spine import FIRST, POSITIONS, STEP, Spine
 
 __all__ = ["Brush", "Plane", "Region", "Textures", "bump"]
-
-Array = NDArray[np.float32]
 Palette = Mapping[str, Array]
 
 
@@ -28,11 +28,12 @@ def bump(values: Array, width: float) -> Array:
 
     It stands for a Gaussian; a rational function costs a third.
     """
-    square = values * np.float32(1 / width)
+    square: Array = values * np.float32(1 / width)
     square *= square
     square += 1
     square *= square
-    return np.reciprocal(square)
+    hill: Array = np.reciprocal(square)
+    return hill
 
 
 class Textures:
@@ -41,7 +42,7 @@ class Textures:
     ``grain`` is fine, ``streak`` runs along the rows' axis, ``cloud`` is coarse.
     """
 
-    KINDS = {"grain": (1.3, 1.3), "streak": (8.0, 1.8), "cloud": (5.0, 5.0)}
+    KINDS: ClassVar = {"grain": (1.3, 1.3), "streak": (8.0, 1.8), "cloud": (5.0, 5.0)}
 
     def __init__(self, patient: PatientSpecification) -> None:
         random = generator(patient.seed, Stream.TEXTURES)
@@ -78,10 +79,10 @@ class Region:
         Tables of the spine looked up so far, by name.
     """
 
-    pixels: NDArray[np.intp]
+    pixels: Indices
     s: Array
     d: Array
-    at: NDArray[np.intp]
+    at: Indices
     fields: dict[str, tuple[Array, Array]]
     _tables: Spine
     _looked_up: dict[str, Array] = attrs.field(factory=dict)
@@ -105,7 +106,7 @@ class Region:
             self._looked_up[name] = getattr(self._tables, name)[self.at]
         return self._looked_up[name]
 
-    def part_of(self, chosen: NDArray[np.intp]) -> Region:
+    def part_of(self, chosen: Indices) -> Region:
         """Return a region of some of these pixels."""
         return Region(
             self.pixels[chosen], self.s[chosen], self.d[chosen], self.at[chosen],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -29,6 +29,10 @@ __all__ = ["Phantom", "PhantomCohort"]
 logger = logging.getLogger("cervispine.phantom")
 
 Progress = Callable[[int, int], object]
+
+
+def _sequences(names: Iterable[Sequence]) -> tuple[Sequence, ...]:
+    return tuple(names)
 
 
 @attrs.frozen
@@ -100,11 +104,11 @@ class Phantom:
     n_dss: int = 412
     difficulty: float = 0.5
     seed: int = 0
-    sequences: tuple[Sequence, ...] = attrs.field(default=("T2",), converter=tuple)
+    sequences: tuple[Sequence, ...] = attrs.field(default=("T2",), converter=_sequences)
     n_readers: int = 3
-    type_mix: TypeMix = TypeMix()
+    type_mix: TypeMix = attrs.field(factory=TypeMix)
     mimic_rate: float | None = None
-    protocols: ProtocolRanges = ProtocolRanges()
+    protocols: ProtocolRanges = attrs.field(factory=ProtocolRanges)
     jobs: int | None = attrs.field(default=None, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -131,7 +135,7 @@ class Phantom:
         """Return the patients; the seed shuffles the labels, so that order tells nothing."""
         random = generator(self.seed, Stream.COHORT)
         size = self.n_opll + self.n_dss
-        labels: list[Label] = ["OPLL"] * self.n_opll + ["DSS"] * self.n_dss
+        labels: list[Label] = ["OPLL" if place < self.n_opll else "DSS" for place in range(size)]
         order = random.permutation(size)
         seeds = random.integers(0, 2**62, size)
         return tuple(
@@ -206,7 +210,10 @@ class Phantom:
     def _write_all(self, folder: Path, patients: dict[str, PatientSpecification]) -> Iterator[None]:
         # loky starts processes afresh, so threads of torch do no harm, and, unlike the standard
         # library's way of doing so, without importing the caller's script a second time.
-        return Parallel(n_jobs=self.jobs or os.cpu_count() or 1, return_as="generator_unordered")(
+        finished: Iterator[None] = Parallel(
+            n_jobs=self.jobs or os.cpu_count() or 1, return_as="generator_unordered"
+        )(
             delayed(write_patient)(folder, name, patient, self.sequences)
             for name, patient in patients.items()
         )
+        return finished

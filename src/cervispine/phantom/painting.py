@@ -1,32 +1,31 @@
 """Paints the spine: bodies and discs, the canal with its cord, the arches behind it.
 
-Every painter takes the brush of its region, the patient, the tables of the spine and those of the
-canal, and paints from the back of the pile to the front.
+Every painter takes the brush of its region, what it must know of the patient and the tables of
+the canal, and paints from the back of the pile to the front.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cervispine.phantom.arrays import Array
 from cervispine.phantom.canal import Band, Canal
 from cervispine.phantom.canvas import Brush, bump
 from cervispine.phantom.specification import VERTEBRAE, PatientSpecification
-from cervispine.phantom.spine import Spine, index_of
+from cervispine.phantom.spine import index_of
 
 __all__ = ["paint_arches", "paint_canal", "paint_column", "paint_pillars"]
-
-Array = NDArray[np.float32]
 
 
 def _off_midline(brush: Brush, canal: Canal) -> Array:
     """Return the distance of each pixel from the mid-sagittal plane, mm."""
     region = brush.region
-    lateral = canal.lateral[brush.plane.row][region.at]
-    return np.abs(lateral - np.float32(brush.rotation) * region.d)
+    lateral: Array = canal.lateral[brush.plane.row][region.at]
+    distance: Array = np.abs(lateral - np.float32(brush.rotation) * region.d)
+    return distance
 
 
-def paint_column(brush: Brush, patient: PatientSpecification, spine: Spine, canal: Canal) -> None:
+def paint_column(brush: Brush, patient: PatientSpecification, canal: Canal) -> None:
     """Paint the vertebral bodies, the dens, the discs, and the arch of C1 in front."""
     region, anatomy = brush.region, patient.anatomy
     s, d, inside = region.s, region.d, brush.inside
@@ -96,7 +95,7 @@ def _paint_first_arch(brush: Brush, scale: float, off: Array, grain: Array) -> N
     brush.paint(brush.inside(distance - 1.0) * present, "marrow", 0.95 * (1 + 0.06 * grain))
 
 
-def paint_pillars(brush: Brush, patient: PatientSpecification, spine: Spine, canal: Canal) -> None:
+def paint_pillars(brush: Brush, canal: Canal) -> None:
     """Paint the articular pillars, the foramina with their roots, and the vertebral artery."""
     region, inside = brush.region, brush.inside
     off = _off_midline(brush, canal)
@@ -120,7 +119,7 @@ def paint_pillars(brush: Brush, patient: PatientSpecification, spine: Spine, can
     brush.paint(artery, "flow")
 
 
-def paint_arches(brush: Brush, patient: PatientSpecification, spine: Spine, canal: Canal) -> None:
+def paint_arches(brush: Brush, patient: PatientSpecification, canal: Canal) -> None:
     """Paint laminae and spinous processes, and the posterior arch of C1."""
     anatomy, region = patient.anatomy, brush.region
     middles = [
@@ -173,9 +172,7 @@ def paint_arches(brush: Brush, patient: PatientSpecification, spine: Spine, cana
         brush.signal[:, near] = small.signal
 
 
-def paint_canal(
-    brush: Brush, patient: PatientSpecification, spine: Spine, canal: Canal
-) -> tuple[Array, Array]:
+def paint_canal(brush: Brush, patient: PatientSpecification, canal: Canal) -> tuple[Array, Array]:
     """Paint the dural sac, the cord, and everything that narrows the canal.
 
     Returns
@@ -187,7 +184,8 @@ def paint_canal(
     s, d = region.s, region.d
 
     def table(values: Array) -> Array:
-        return values[row][region.at]
+        here: Array = values[row][region.at]
+        return here
 
     off = _off_midline(brush, canal)
     grain, cloud, streak = (brush.texture(name) for name in ("grain", "cloud", "streak"))
@@ -285,4 +283,6 @@ def _paint_ventral(
 
 def _coverage(brush: Brush, band: Band, number: int) -> Array:
     row, at = brush.plane.row, brush.region.at
-    return brush.between(band.front[row][at], band.back[row][at]) * (band.which[row][at] == number)
+    coverage: Array = brush.between(band.front[row][at], band.back[row][at])
+    coverage *= band.which[row][at] == number
+    return coverage

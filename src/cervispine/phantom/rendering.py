@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from collections.abc import Sequence as Sequence_
 from typing import get_args
 
@@ -10,18 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.exceptions import UsageError
+from cervispine.phantom.arrays import Array
 from cervispine.phantom.canal import Canal
 from cervispine.phantom.canvas import Brush, Plane, Region, Textures
 from cervispine.phantom.painting import paint_arches, paint_canal, paint_column, paint_pillars
 from cervispine.phantom.scanner import Scanner
 from cervispine.phantom.specification import PatientSpecification, Protocol, Sequence
-from cervispine.phantom.spine import Spine
-from cervispine.phantom.surroundings import paint_fossa, paint_nape, paint_throat
+from cervispine.phantom.spine import POSITIONS, Spine
+from cervispine.phantom.surroundings import (
+    paint_fossa,
+    paint_front,
+    paint_larynx,
+    paint_nape,
+    paint_throat,
+)
 from cervispine.phantom.tissues import signals
 
 __all__ = ["Rendering", "render", "render_sequences"]
-
-Array = NDArray[np.float32]
 
 #: Planes nearer to the midline than this are averaged over two sub-planes, mm.
 PARTIAL_VOLUME = 12.0
@@ -141,9 +148,9 @@ class _Studio:
     def of(cls, patient: PatientSpecification, sequences: Sequence_[Sequence]) -> _Studio:
         protocol, spine = patient.protocol, Spine.of(patient)
         positions = _slice_positions(protocol)
-        searched = slice(int(38 / 0.25 + 360), int(130 / 0.25 + 360))
-        middle = float(spine.middle[searched].mean())
-        planes, coordinates = [], []
+        middle = float(spine.middle[(POSITIONS > 38) & (POSITIONS < 130)].mean())
+        planes: list[tuple[Plane, ...]] = []
+        coordinates: list[float] = []
         for x in positions:
             near = abs(x - middle) < PARTIAL_VOLUME
             offsets = (-0.25, 0.25) if near else (0.0,)
@@ -157,7 +164,9 @@ class _Studio:
         textures = Textures(patient)
         windows = {
             "nape": d >= 6,
-            "throat": d < -6,
+            "throat": (d < -6) & (d > -75) | (d < -6) & (s < 70),
+            "larynx": (s > 44) & (d < -8) & (d > -60),
+            "front": d < -30,
             "fossa": (s < 4) & (d > -34) & (d < 100),
             "column": (s > -14) & (d > -30) & (d < 2.5),
             "arches": (s > -4) & (d > 8) & (d < 62),
@@ -187,44 +196,59 @@ class _Studio:
         area = protocol.matrix**2
         sequences = self.palette["cord"].size
         total = np.zeros((sequences, area), np.float32)
+        surroundings = np.empty((sequences, area), np.float32)
+        surroundings[:] = self.palette["muscle"][:, None]
+        # They change slowly from side to side: one plane of the slice serves all.
+        with self._brush("nape", group[0], surroundings) as brush:
+            paint_nape(brush, self.patient, self.canal)
+        with self._brush("throat", group[0], surroundings) as brush:
+            paint_throat(brush)
+        with self._brush("larynx", group[0], surroundings) as brush:
+            paint_larynx(brush)
+        with self._brush("front", group[0], surroundings) as brush:
+            paint_front(brush)
+        with self._brush("fossa", group[0], surroundings) as brush:
+            paint_fossa(brush, self.canal)
         shares = np.zeros((2, area), np.float32)
         for plane in group:
-            signal = np.empty((sequences, area), np.float32)
-            signal[:] = self.palette["muscle"][:, None]
+            signal = surroundings.copy()
 
-            def brush(name: str, plane: Plane = plane, signal: Array = signal) -> Brush:
-                region = self.regions[name]
-                return Brush(
-                    region, plane, self.palette, protocol.pixel_spacing, signal[:, region.pixels]
-                )
-
-            steps = (
-                ("nape", paint_nape),
-                ("throat", paint_throat),
-                ("fossa", paint_fossa),
-                ("column", paint_column),
-                ("pillars", paint_pillars),
-                ("arches", paint_arches),
-            )
-            for name, paint in steps:
-                tool = brush(name)
-                paint(tool, self.patient, self.spine, self.canal)
-                signal[:, tool.region.pixels] = tool.signal
-            tool = brush("canal")
-            plaque, cord = paint_canal(tool, self.patient, self.spine, self.canal)
-            signal[:, tool.region.pixels] = tool.signal
+            with self._brush("column", plane, signal) as brush:
+                paint_column(brush, self.patient, self.canal)
+            with self._brush("pillars", plane, signal) as brush:
+                paint_pillars(brush, self.canal)
+            with self._brush("arches", plane, signal) as brush:
+                paint_arches(brush, self.patient, self.canal)
+            with self._brush("canal", plane, signal) as brush:
+                plaque, cord = paint_canal(brush, self.patient, self.canal)
             total += signal
-            shares[0, tool.region.pixels] += plaque
-            shares[1, tool.region.pixels] += cord
+            shares[0, brush.region.pixels] += plaque
+            shares[1, brush.region.pixels] += cord
         shape = (protocol.matrix, protocol.matrix)
         total /= len(group)
         shares /= len(group)
         return total.reshape(-1, *shape), shares[0].reshape(shape), shares[1].reshape(shape)
 
+    @contextlib.contextmanager
+    def _brush(self, name: str, plane: Plane, signal: Array) -> Iterator[Brush]:
+        """Lend a brush for one region of a picture; what it painted goes back when it ends."""
+        region = self.regions[name]
+        brush = Brush(
+            region=region,
+            plane=plane,
+            palette=self.palette,
+            pixel=self.patient.protocol.pixel_spacing,
+            signal=signal[:, region.pixels],
+            rotation=self.patient.anatomy.rotation,
+        )
+        yield brush
+        signal[:, region.pixels] = brush.signal
+
 
 def _slice_positions(protocol: Protocol) -> NDArray[np.float64]:
     """Return left-right coordinates of the slices; their normal points to the right."""
-    return -(np.arange(protocol.slices) - (protocol.slices - 1) / 2) * protocol.slice_spacing
+    last = (protocol.slices - 1) / 2 * protocol.slice_spacing
+    return np.linspace(last, -last, protocol.slices)
 
 
 def _spine_coordinates(protocol: Protocol, spine: Spine) -> tuple[Array, Array]:

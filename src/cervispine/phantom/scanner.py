@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from cervispine.phantom.arrays import Array
 from cervispine.phantom.randomness import Stream, generator
 from cervispine.phantom.settings import ProtocolRanges
 from cervispine.phantom.specification import Contrast, Protocol, Sequence
 
 __all__ = ["SCANNERS", "Scanner", "sample_protocol"]
-
-Array = NDArray[np.float32]
 
 #: Sites by field strength; the models exist nowhere else.
 SCANNERS: dict[str, tuple[float, str]] = {
@@ -35,7 +34,7 @@ def sample_protocol(seed: int, ranges: ProtocolRanges) -> Protocol:
     sites = [name for name, (strength, _) in SCANNERS.items() if (strength > 2) == (field > 2)]
     matrix = int(random.choice(ranges.matrices))
     moving, saturated = random.random() < 0.5, random.random() < 0.7
-    motion, saturation = between(ranges.motion), between((0.3, 0.85))
+    motion, saturation = between(ranges.motion), between((0.3, 0.75))
     straight = random.random() < 0.4
     yaw, roll = random.normal(0, 0.03, 2)
     return Protocol(
@@ -134,7 +133,7 @@ def _coil(seed: int, protocol: Protocol, depth: Array) -> Array:
     matrix, strength = protocol.matrix, protocol.shading
     axis = np.linspace(-1, 1, matrix, dtype=np.float32)
     y, z = axis[None, :], -axis[:, None]
-    coil = np.exp(-0.55 * strength * (1 - y)) * np.exp(-0.35 * strength * z**2)
+    coil: Array = np.exp(-0.55 * strength * (1 - y)) * np.exp(-0.35 * strength * z**2)
     coil = coil * (1 + 0.12 * strength * random.normal() * z)
     for _ in range(3):
         centre_y, centre_z, height = random.uniform(-1, 1), random.uniform(-1, 1), random.normal()
@@ -145,7 +144,8 @@ def _coil(seed: int, protocol: Protocol, depth: Array) -> Array:
         )  # fmt: skip
     edge = -random.uniform(26, 38)
     band = 1 - protocol.saturation / (1 + np.exp((depth - edge) / 4.0))
-    return (coil / coil[matrix // 2, matrix // 2] * band).astype(np.float32)
+    coil *= band / coil[matrix // 2, matrix // 2]
+    return coil.astype(np.float32)
 
 
 def _window(protocol: Protocol) -> tuple[Array, Array]:
@@ -166,6 +166,7 @@ def _ghost(random: np.random.Generator, protocol: Protocol) -> NDArray[np.comple
     matrix = protocol.matrix
     frequency, start = random.uniform(0.12, 0.45), random.uniform(0, 2 * np.pi)
     line = fft.fftfreq(matrix, 1 / matrix)
-    shift = 0.5 * protocol.motion / protocol.pixel_spacing
-    shift = shift * np.sin(2 * np.pi * frequency * line + start)
-    return np.exp(-2j * np.pi * shift * line / matrix).astype(np.complex64)
+    amplitude = 0.5 * protocol.motion / protocol.pixel_spacing
+    shift = amplitude * np.sin(2 * np.pi * frequency * line + start)
+    phase: NDArray[np.complex64] = np.exp(-2j * np.pi * shift * line / matrix).astype(np.complex64)
+    return phase

@@ -88,9 +88,9 @@ class Settings:
     """
 
     difficulty: float = attrs.field(default=0.5, validator=_share)
-    type_mix: TypeMix = TypeMix()
+    type_mix: TypeMix = attrs.field(factory=TypeMix)
     mimic_rate: float | None = attrs.field(default=None, validator=validators.optional(_share))
-    protocols: ProtocolRanges = ProtocolRanges()
+    protocols: ProtocolRanges = attrs.field(factory=ProtocolRanges)
 
     @property
     def mimics(self) -> float:

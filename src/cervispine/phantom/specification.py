@@ -8,6 +8,7 @@ downwards; ``depth`` is the distance behind the posterior vertebral wall.
 
 from __future__ import annotations
 
+import itertools
 import json
 import types
 import typing
@@ -39,8 +40,10 @@ OPLLType = Literal["continuous", "segmental", "mixed", "localized"]
 Sequence = Literal["T2", "T1"]
 
 VERTEBRAE = ("C2", "C3", "C4", "C5", "C6", "C7", "T1", "T2", "T3", "T4")
-DISCS = tuple(f"{upper}/{lower[1:]}" if upper[0] == lower[0] else f"{upper}/{lower}"
-              for upper, lower in zip(VERTEBRAE, VERTEBRAE[1:], strict=False))  # fmt: skip
+DISCS = tuple(
+    f"{upper}/{lower[1:] if upper[0] == lower[0] else lower}"
+    for upper, lower in itertools.pairwise(VERTEBRAE)
+)
 
 Value = TypeVar("Value")
 

@@ -9,37 +9,43 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
+from cervispine.phantom.arrays import Array, Indices
 from cervispine.phantom.randomness import Stream, generator
 from cervispine.phantom.specification import DISCS, VERTEBRAE, PatientSpecification
 
 __all__ = ["FIRST", "POSITIONS", "STEP", "Spine", "index_of", "smoothed"]
-
-Array = NDArray[np.float32]
 
 FIRST, LAST, STEP = -90.0, 260.0, 0.25
 #: Sampled positions along the spine, mm.
 POSITIONS: Array = np.arange(FIRST, LAST, STEP, dtype=np.float32)
 
 
-def index_of(position: Array) -> NDArray[np.intp]:
+def index_of(position: Array) -> Indices:
     """Return the nearest table entry of positions along the spine, mm."""
-    return np.clip((position - FIRST) / STEP + 0.5, 0, POSITIONS.size - 1).astype(np.intp)
+    nearest: Indices = np.clip((position - FIRST) / STEP + 0.5, 0, POSITIONS.size - 1).astype(
+        np.intp
+    )
+    return nearest
 
 
 def smoothed(values: Array, millimetres: float) -> Array:
     """Return tables over position (the last axis), smoothed by a Gaussian."""
-    return gaussian_filter1d(values, millimetres / STEP, axis=-1, truncate=3.0)
+    table: Array = gaussian_filter1d(values, millimetres / STEP, axis=-1, truncate=3.0)
+    return table
 
 
-def _table(positions: object, values: object) -> Array:
-    return np.interp(POSITIONS, positions, values).astype(np.float32)  # type: ignore[arg-type]
+def _table(positions: ArrayLike, values: ArrayLike) -> Array:
+    """Return a table that runs straight between knots."""
+    knots, heights = np.asarray(positions, np.float64), np.asarray(values, np.float64)
+    return np.interp(POSITIONS, knots, heights).astype(np.float32)
 
 
 def _curve(positions: list[float], values: NDArray[np.float64]) -> Array:
+    """Return a table that runs smoothly between knots and stays level beyond them."""
     inside = np.clip(POSITIONS, positions[0], positions[-1])
     return PchipInterpolator(positions, values)(inside).astype(np.float32)
 
@@ -79,7 +85,7 @@ class Spine:
     y: Array
     z: Array
     middle: Array
-    disc: NDArray[np.intp]
+    disc: Indices
     disc_offset: Array
     disc_height: Array
     arch: Array

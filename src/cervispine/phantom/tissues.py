@@ -71,8 +71,8 @@ def signals(patient: PatientSpecification, sequence: Sequence) -> dict[str, floa
     for name, relaxation in TISSUES.items():
         vary = random.normal(1, [0.05, 0.06, 0.03])
         varied = Relaxation(
-            tuple(t1 * vary[0] for t1 in relaxation.t1),  # type: ignore[arg-type]
-            tuple(t2 * vary[1] for t2 in relaxation.t2),  # type: ignore[arg-type]
+            tuple(t1 * vary[0] for t1 in relaxation.t1),
+            tuple(t2 * vary[1] for t2 in relaxation.t2),
             relaxation.density * vary[2],
         )
         if name == "marrow":
