@@ -34,9 +34,12 @@ def tiny() -> Iterator[None]:
 
 def run(phantom: PhantomCohort, out: Path, **more: object) -> Experiment:
     parameters = {
-        "data": phantom.dicom, "labels": phantom.labels, "readers": phantom.readers, "backbones": ("resnet34",),
+        "data": phantom.dicom,
+        "labels": phantom.labels,
+        "readers": phantom.readers,
+        "backbones": ("resnet34",),
         "progress": False,
-    }  # fmt: skip
+    }
     return run_experiment(out=out, **(parameters | more))  # type: ignore[arg-type]
 
 
