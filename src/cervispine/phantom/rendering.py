@@ -171,7 +171,7 @@ class _Studio:
             "column": (s > -14) & (d > -30) & (d < 2.5),
             "arches": (s > -4) & (d > 8) & (d < 62),
             "pillars": (s > 14) & (d > -12) & (d < 16),
-            "canal": (s > -16) & (d > -3) & (d < 24),
+            "canal": (s > 0) & (d > -3) & (d < 24),
         }
         tissues = [signals(patient, sequence) for sequence in sequences]
         return cls(

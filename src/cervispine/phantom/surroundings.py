@@ -150,12 +150,13 @@ def paint_fossa(brush: Brush, canal: Canal) -> None:
     clivus = -1.5 + 0.42 * (s + 7)
     # The back of the skull: a curve that leaves the foramen magnum 34 mm behind the dens.
     above = np.clip(-s - 1, 0, 60)
-    occiput = 31 + 9.3 * np.sqrt(above) * np.clip(above / 12, 0.4, 1)
+    occiput = 30 + 6.2 * np.sqrt(above)
     bone = inside(-1 - s) * brush.between(occiput, occiput + 7.5)
     brush.paint(bone, "cortex")
     diploe = bump(d - occiput - 3.6, 3.2) * bone * inside(-4 - s)
     brush.paint(0.75 * diploe, "marrow", 0.85 + 0.1 * cloud)
-    fluid = inside(-1.5 - s) * brush.between(clivus, occiput - 0.6)
+    # The cistern narrows like a funnel towards the canal.
+    fluid = inside(1 - s) * brush.between(clivus, np.minimum(occiput - 0.6, 17.5 + 4 * above))
     brush.paint(fluid, "csf", 0.85 + 0.06 * cloud)
     _paint_cerebellum(brush, fluid, occiput)
     if off < 14:
@@ -175,11 +176,12 @@ def _paint_cerebellum(brush: Brush, fluid: Array, occiput: Array) -> None:
     grain, cloud = brush.texture("grain"), brush.texture("cloud")
     away, deep = s + 37, d - 19
     angle, radius = np.arctan2(away, deep), np.hypot(away, deep)
-    body = brush.ellipse(-42, 47, 33, 32, slope=-0.1) + 0.5 * cloud
+    body = brush.ellipse(-47, 46, 40, 33, slope=-0.1) + 0.5 * cloud
     tonsil = brush.ellipse(-17, 29, 12, 7.5, slope=-0.35)
     depth = np.minimum(np.maximum(body, tonsil), occiput - 2.2 - d)
-    folia = np.sin(26 * angle + 1.3 * cloud + 0.12 * radius)
-    furrow = np.clip(folia - 0.35, 0, 1) * np.clip(1.15 - depth / 14, 0, 1)
+    folia = np.sin(30 * angle + 2.2 * cloud + 0.15 * radius)
+    uneven = np.clip(0.5 + 0.5 * brush.texture("streak"), 0, 1)
+    furrow = np.clip(folia - 0.45, 0, 1) * np.clip(1.1 - depth / 16, 0, 1) * uneven
     branches = np.sin(9 * angle + 1.2 * cloud)
     white = np.clip(branches - 0.2, 0, 1) * bump(radius - 16, 12.0)
     mixture = {"brain": 1 - 0.6 * furrow, "csf": 0.6 * furrow}
@@ -189,13 +191,13 @@ def _paint_cerebellum(brush: Brush, fluid: Array, occiput: Array) -> None:
 def _paint_brainstem(brush: Brush, canal: Canal, clivus: Array, width: float) -> None:
     """Paint medulla and pons as the continuation of the cord."""
     s, d = brush.region.s, brush.region.d
-    below = int(index_of(np.array(6.0)))
+    below = int(index_of(np.array(1.0)))
     front_below = canal.cord_front[brush.plane.row, below]
     back_below = canal.cord_back[brush.plane.row, below]
     # From the belly of the pons over the sulcus and the medulla down to the cord.
-    knots = [-70.0, -52.0, -44.0, -34.0, -27.0, -24.0, -12.0, -3.0, 6.0]
-    front = np.interp(s, knots, [-17, -17.5, -15, -8.5, -2.0, 0.4, 1.6, 2.8, front_below])
+    knots = [-70.0, -52.0, -44.0, -34.0, -27.0, -24.0, -16.0, -8.0, 1.0]
+    front = np.interp(s, knots, [-17, -17.5, -15, -8.5, -2.0, 0.4, 1.6, 2.6, front_below])
     back = np.interp(s, knots, [4.0, 7.0, 9.5, 12.5, 13.2, 13.6, 14.0, 13.6, back_below])
-    stem = brush.between(front, back) * brush.inside(4 - s) * brush.inside(d - clivus - 1.8)
+    stem = brush.between(front, back) * brush.inside(1 - s) * brush.inside(d - clivus - 1.8)
     shade = 0.97 + 0.04 * brush.texture("grain") + 0.03 * brush.texture("cloud")
     brush.paint(stem * width, "brain", shade)
