@@ -70,11 +70,11 @@ def test_strict_ends_with_1_when_files_were_rejected(
     data = tmp_path / "data"
     shutil.copytree(phantom.dicom, data)
     broken = next(path for path in sorted(data.rglob("*.dcm")))
-    broken.write_bytes(broken.read_bytes()[:600])
+    broken.write_bytes(broken.read_bytes()[:-1000])
     code, out, err = run("index", data, "--strict")
     assert code == 1
     assert "rejected" in err
-    assert "23 studies" in out
+    assert "1 rejected" in out
     assert run("index", data)[0] == 0
 
 

@@ -176,7 +176,8 @@ class Phantom:
         ResourceError
             If the folder cannot be written.
         """
-        cohort = PhantomCohort(Path(folder))
+        # Workers outlive a call, so their working folder may be another one.
+        cohort = PhantomCohort(Path(folder).absolute())
         with writing(cohort.folder):
             claim_folder(cohort.folder, self._settings())
             patients = dict(zip(self.names(), self.specifications(), strict=True))
