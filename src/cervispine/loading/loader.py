@@ -180,9 +180,10 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         """
         series = study if isinstance(study, Series) else study.one_series(sequence)
         wanted = range(series.shape[0]) if slices is None else _even(slices, series.shape[0])
-        read = []
+        read: list[Slice] = []
+        pixels = np.empty((len(wanted), *series.shape[1:]), dtype=np.float32)
         with quiet_pydicom():
-            for index in wanted:
+            for number, index in enumerate(wanted):
                 try:
                     one = read_slice(series.files[index], self.limits)
                     self._check_unchanged(series, index, one.header)
@@ -191,9 +192,10 @@ class Loader(BaseEstimator):  # type: ignore[misc]
                     raise type(error)(
                         error.what, where=where, advice=error.advice, code=error.code
                     ) from None
-                read.append(one)
+                pixels[number] = one.pixels
+                read.append(attrs.evolve(one, pixels=pixels[number]))
         return Volume(
-            pixels=np.stack([one.pixels for one in read]),
+            pixels=pixels,
             affine=_affine_of(series, wanted),
             sequence=series.sequence,
             history=(_history(series, wanted, read),),

@@ -37,7 +37,7 @@ def normalise(volume: Volume, inside: NDArray[np.bool_], method: str) -> Volume:
     UsageError
         When the method is neither.
     """
-    values = volume.pixels[:, inside].astype(np.float64)
+    values = volume.pixels[:, inside]
     if values.size == 0:
         raise PixelError("the crop lies outside the image", code="IMAGE_DEGENERATE")
     if method == "percentile":
@@ -45,13 +45,13 @@ def normalise(volume: Volume, inside: NDArray[np.bool_], method: str) -> Volume:
         shift, scale = low, high - low
         step = f"normalised: percentiles 1 and 99 ({low:g}, {high:g}) to 0 and 1, clipped"
     elif method == "zscore":
-        shift, scale = values.mean(), values.std()
+        shift, scale = values.mean(dtype=np.float64), values.std(dtype=np.float64)
         step = f"normalised: mean {shift:g} to 0, standard deviation {scale:g} to 1"
     else:
         raise UsageError(f"normalise is one of {', '.join(NORMALISATIONS)}, not {method!r}")
     if not scale > 0:
         raise PixelError("the crop has nearly one value only", code="IMAGE_DEGENERATE")
-    pixels = (volume.pixels.astype(np.float64) - shift) / scale
+    pixels = (volume.pixels - np.float32(shift)) / np.float32(scale)
     if method == "percentile":
         pixels = np.clip(pixels, 0, 1)
     outside = int((~inside).sum())

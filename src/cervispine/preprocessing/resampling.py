@@ -75,7 +75,8 @@ def resample(images: NDArray[np.float32], rows: Axis, columns: Axis) -> NDArray[
     by_rows, by_columns = rows.weights(images.shape[1]), columns.weights(images.shape[2])
     first_row, last_row = _extent(by_rows)
     first_column, last_column = _extent(by_columns)
-    cropped = images[:, first_row:last_row, first_column:last_column]
+    # Contiguous, for a flipped view keeps the matrix product from its fast way.
+    cropped = np.ascontiguousarray(images[:, first_row:last_row, first_column:last_column])
     left = by_rows[:, first_row:last_row].astype(np.float32)
     right = by_columns[:, first_column:last_column].astype(np.float32)
     return np.asarray(left @ cropped @ right.T, dtype=np.float32)

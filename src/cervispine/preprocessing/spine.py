@@ -41,6 +41,9 @@ SHALLOWEST, DEEPEST = 25.0, 100.0
 #: What a path costs at the left or right edge of the image: technologists centre the spine.
 COLUMN_PRIOR = 0.6
 
+#: What a path costs for each column that it moves.
+MOVE = 0.05
+
 #: Rows searched, as fractions of the image's height: skull and shoulders are left out.
 TOP, BOTTOM = 0.1, 0.95
 
@@ -105,8 +108,10 @@ def find_canal(coarse: NDArray[np.float32], evened: NDArray[np.float32]) -> Cana
     """
     slices, height, width = evened.shape
     distance = (np.arange(slices) - (slices - 1) / 2) / max(slices / 5, 1)
-    weights = np.exp(-0.5 * distance**2)
-    bands = np.tensordot(weights / weights.sum(), np.clip(_bands(evened), -1, 2.5), axes=1)
+    middle = np.abs(distance) < 2
+    weights = np.exp(-0.5 * distance[middle] ** 2)
+    scores = np.clip(_bands(evened[middle]), -1, 2.5)
+    bands = np.tensordot(weights / weights.sum(), scores, axes=1)
     bands -= COLUMN_PRIOR * np.linspace(-1, 1, width) ** 2
     bands[~_inner(coarse)] = -1.0
     first, last = int(TOP * height), max(int(BOTTOM * height), int(TOP * height) + 2)
@@ -148,10 +153,12 @@ def _best_path(scores: NDArray[np.float32]) -> tuple[NDArray[np.int64], float]:
     """Return the column a row of the highest total score, moving at most one column a row."""
     height, width = scores.shape
     moves = np.zeros((height, width), dtype=np.int64)
+    candidates = np.full((3, width), -np.inf)
     total = scores[0].astype(np.float64)
     for row in range(1, height):
-        padded = np.pad(total, 1, constant_values=-np.inf)
-        candidates = np.stack([padded[1:-1], padded[:-2] - 0.05, padded[2:] - 0.05])
+        candidates[0] = total
+        candidates[1, 1:] = total[:-1] - MOVE
+        candidates[2, :-1] = total[1:] - MOVE
         best = candidates.argmax(axis=0)
         moves[row] = np.array([0, -1, 1])[best]
         total = candidates[best, np.arange(width)] + scores[row]
