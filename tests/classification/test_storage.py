@@ -65,7 +65,7 @@ def cut(content: bytes) -> bytes:
 
 def not_finite(content: bytes) -> bytes:
     weights = load(content)
-    next(iter(weights.values())).fill_(torch.nan)
+    next(weight for weight in weights.values() if weight.is_floating_point()).fill_(torch.nan)
     return save(weights)
 
 

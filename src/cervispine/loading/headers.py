@@ -16,7 +16,7 @@ from pydicom.multival import MultiValue
 from cervispine.exceptions import GeometryError, LoadError
 from cervispine.loading.geometry import check_cosines
 from cervispine.loading.limits import Limits
-from cervispine.loading.parsing import Parsed, parse
+from cervispine.loading.parsing import Parsed, decoder_of, parse
 from cervispine.records import Problem
 
 __all__ = ["Fault", "Header", "header_of", "number_of", "read_header", "tags_of"]
@@ -175,6 +175,7 @@ def header_of(parsed: Parsed, path: Path, number: int, limits: Limits) -> Header
         columns=columns,
     )
     try:
+        decoder_of(known.transfer_syntax)
         if not _text(dataset, "PhotometricInterpretation"):
             raise LoadError("the file ends before its image is described", code="DICOM_TRUNCATED")
         if rows > limits.rows or columns > limits.columns:

@@ -20,13 +20,14 @@ from typing import BinaryIO, cast
 import attrs
 from pydicom import Dataset
 from pydicom.filereader import read_dataset
+from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from cervispine.exceptions import LoadError
 from cervispine.loading.limits import Limits
 
-__all__ = ["Parsed", "parse", "quiet_pydicom"]
+__all__ = ["Parsed", "decoder_of", "parse", "quiet_pydicom"]
 
 PIXEL_DATA = Tag("PixelData")
 PREAMBLE = 128
@@ -100,6 +101,20 @@ def parse(path: Path, keywords: Sequence[int], limits: Limits, *, pixels: bool =
         raise LoadError(
             f"the header cannot be parsed: {type(error).__name__}", code="DICOM_INVALID"
         ) from None
+
+
+def decoder_of(transfer_syntax: str) -> Decoder:
+    """Return pydicom's decoder of a syntax, which may still lack the package that does the work.
+
+    Raises
+    ------
+    LoadError
+        ``TRANSFER_SYNTAX`` when the syntax encodes no still image.
+    """
+    try:
+        return get_decoder(UID(transfer_syntax))
+    except NotImplementedError:
+        raise LoadError("the file encodes no still image", code="TRANSFER_SYNTAX") from None
 
 
 def _parse(stream: BinaryIO, tags: list[int], limits: Limits, *, pixels: bool) -> Parsed:

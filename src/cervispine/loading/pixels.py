@@ -11,13 +11,12 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import UID
 
 from cervispine.exceptions import DecoderMissingError, LoadError, PixelError
 from cervispine.loading.headers import HEADER_TAGS, Header, header_of, number_of, tags_of
 from cervispine.loading.limits import Limits
-from cervispine.loading.parsing import parse
+from cervispine.loading.parsing import decoder_of, parse
 
 __all__ = ["Slice", "hash_pixels", "missing_decoder", "read_slice", "refuse_missing_decoders"]
 
@@ -56,7 +55,7 @@ def missing_decoder(transfer_syntax: str) -> str | None:
     LoadError
         ``TRANSFER_SYNTAX`` when it encodes no still image.
     """
-    decoder = _decoder(transfer_syntax)
+    decoder = decoder_of(transfer_syntax)
     if decoder.is_available:
         return None
     name = UID(transfer_syntax).name
@@ -90,15 +89,6 @@ def refuse_missing_decoders(transfer_syntaxes: Iterable[tuple[str, int]]) -> Non
         raise DecoderMissingError(
             f"no installed package decodes {listed}", advice=f"pip install {packages}"
         )
-
-
-def _decoder(transfer_syntax: str) -> Decoder:
-    try:
-        return get_decoder(UID(transfer_syntax))
-    except NotImplementedError:
-        raise LoadError(
-            "the transfer syntax encodes no still image", code="TRANSFER_SYNTAX"
-        ) from None
 
 
 def hash_pixels(path: Path, limits: Limits) -> str:
@@ -139,8 +129,8 @@ def read_slice(path: Path, limits: Limits) -> Slice:
     return Slice(header=header, pixels=_rescale(stored, parsed.dataset), decoder=plugin)
 
 
-def _decode(dataset: Dataset, syntax: str) -> tuple[NDArray[np.generic], str]:
-    decoder = _decoder(syntax)
+def _decode(dataset: Dataset, syntax: str) -> tuple[NDArray[np.integer[Any]], str]:
+    decoder = decoder_of(syntax)
     plugin = next((name for name in PLUGINS if name in decoder.available_plugins), "")
     allocated = number_of(dataset, "BitsAllocated", int)
     options: dict[str, Any] = {
@@ -154,6 +144,8 @@ def _decode(dataset: Dataset, syntax: str) -> tuple[NDArray[np.generic], str]:
         "pixel_representation": number_of(dataset, "PixelRepresentation", int),
         "pixel_keyword": "PixelData",
         "pixel_vr": "OW",
+        # pydicom would cut off what does not fit into BitsStored; here it is refused instead.
+        "correct_unused_bits": False,
     }
     try:
         stored, _ = decoder.as_array(dataset.PixelData, raw=True, decoding_plugin=plugin, **options)
@@ -167,11 +159,14 @@ def _decode(dataset: Dataset, syntax: str) -> tuple[NDArray[np.generic], str]:
     return stored, plugin or "numpy"
 
 
-def _rescale(stored: NDArray[np.generic], dataset: Dataset) -> NDArray[np.float32]:
+def _rescale(stored: NDArray[np.integer[Any]], dataset: Dataset) -> NDArray[np.float32]:
     bits = number_of(dataset, "BitsStored", int) or number_of(dataset, "BitsAllocated", int) or 0
     signed = number_of(dataset, "PixelRepresentation", int) == 1
     lowest = -(2 ** (bits - 1)) if signed else 0
     highest = lowest + 2**bits - 1
+    if signed and stored.min() >= 0 and highest < stored.max() < 2**bits:
+        # The sign was not extended into the bits that are not used, which is allowed.
+        stored = np.where(stored > highest, stored.astype(np.int64) - 2**bits, stored)
     least, most = int(stored.min()), int(stored.max())
     if least < lowest or most > highest:
         raise PixelError(f"stored values outside the range of {bits} bits")

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 from cervispine.phantom.arrays import Array, Indices
 from cervispine.phantom.randomness import Stream, generator
 from cervispine.phantom.specification import PatientSpecification
-from cervispine.phantom.spine import FIRST, POSITIONS, STEP, Spine
+from cervispine.phantom.spine import Spine, index_of
 
 __all__ = ["Brush", "Plane", "Region", "Textures", "bump"]
 Palette = Mapping[str, Array]
@@ -94,7 +94,7 @@ class Region:
         """Return the region of the pixels `inside`."""
         pixels = np.flatnonzero(inside)
         position, depth = s.ravel()[pixels], d.ravel()[pixels]
-        at = np.clip((position - FIRST) / STEP + 0.5, 0, POSITIONS.size - 1).astype(np.intp)
+        at = index_of(position)
         fields = {
             name: (one[pixels], other[pixels]) for name, (one, other) in textures.fields.items()
         }
@@ -117,12 +117,21 @@ class Region:
 
 @attrs.frozen(eq=False)
 class Plane:
-    """One sagittal plane: its left-right coordinate, mm, and its row in the canal's tables."""
+    """One sagittal plane.
+
+    Attributes
+    ----------
+    x : float
+        Left-right coordinate, mm.
+    row : int
+        Its row in the tables of the canal.
+    off_midline : float
+        Distance to the left of the spine's mid-sagittal plane, on average over the neck, mm.
+    """
 
     x: float
     row: int
     off_midline: float
-    """Distance from the mid-sagittal plane of the spine at the image centre, mm."""
 
 
 @attrs.define(eq=False)
@@ -131,7 +140,16 @@ class Brush:
 
     Attributes
     ----------
+    region : Region
+    plane : Plane
+    palette : mapping
+        Signal of each tissue, an array over the sequences.
+    pixel : float
+        Edge of a pixel, mm: over that length, edges are soft.
     signal : ndarray of float32, shape (sequences, pixels)
+        The picture of the region, painted in place.
+    rotation : float
+        Of the spine about its axis, radians.
     """
 
     region: Region

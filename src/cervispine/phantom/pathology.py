@@ -190,7 +190,7 @@ def sample_plaques(
 
 
 def _thinning(difficulty: float) -> float:
-    return 1.3 - 0.75 * difficulty
+    return 1.4 - 0.95 * difficulty
 
 
 def _draw_type(random: np.random.Generator, mix: TypeMix) -> OPLLType:

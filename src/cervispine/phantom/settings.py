@@ -83,7 +83,7 @@ class Settings:
     type_mix : TypeMix
     mimic_rate : float or None
         Share of patients, of either class, with a mass that resembles a plaque; None lets the
-        difficulty decide (0.15 to 0.75).
+        difficulty decide (0.05 to 0.85).
     protocols : ProtocolRanges
     """
 
@@ -95,4 +95,4 @@ class Settings:
     @property
     def mimics(self) -> float:
         """The share of patients with mimics."""
-        return 0.15 + 0.6 * self.difficulty if self.mimic_rate is None else self.mimic_rate
+        return 0.05 + 0.8 * self.difficulty if self.mimic_rate is None else self.mimic_rate

@@ -1,0 +1,113 @@
+"""Files that nobody here made."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pydicom.data
+import pytest
+from pydicom.data import get_testdata_file
+
+from cervispine.exceptions import LoadError
+from cervispine.loading import Limits, Loader
+from cervispine.loading.pixels import read_slice
+
+nibabel = pytest.importorskip("nibabel")
+
+#: Files of pydicom's wheel that hold the same image as MR_small.dcm.
+MR_SMALL = (
+    "MR_small.dcm", "MR_small_bigendian.dcm", "MR_small_expb.dcm", "MR_small_implicit.dcm",
+    "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_padded.dcm",
+    "MR_small_RLE.dcm",
+)  # fmt: skip
+
+
+def test_ge_series_equals_an_independent_converters_volume(shared: Path) -> None:
+    folder = shared / "data" / "dicom2nifti"
+    cohort = Loader(sequences=("GRE",)).index(folder / "ge_sagittal")
+    volume = Loader().read(cohort[0], "GRE")
+    truth = nibabel.load(folder / "ge_sagittal_truth.nii.gz")
+    # NIfTI counts (column, row, slice) from the right and the back: RAS, not LPS.
+    to_truth = np.linalg.inv(truth.affine) @ np.diag([-1.0, -1, 1, 1]) @ volume.affine
+    indices = np.indices(volume.pixels.shape).reshape(3, -1)
+    theirs = (to_truth @ np.vstack([indices, np.ones(indices.shape[1])]))[:3]
+    nearest = np.rint(theirs).astype(int)
+    assert np.abs(theirs - nearest).max() < 2e-3
+    values = np.asarray(truth.dataobj)[tuple(nearest)].reshape(volume.pixels.shape)
+    assert np.array_equal(values.astype(np.float32), volume.pixels)
+
+
+def test_implicit_twin_of_the_ge_series(shared: Path) -> None:
+    # Its pixels are other random numbers, so a second reader is the truth for them.
+    sitk = pytest.importorskip("SimpleITK")
+    folder = shared / "data" / "dicom2nifti"
+    loader = Loader(sequences=("GRE",))
+    twins = [
+        loader.read(loader.index(folder / name)[0], "GRE")
+        for name in ("ge_sagittal", "ge_sagittal_implicit")
+    ]
+    assert np.array_equal(twins[0].affine, twins[1].affine)
+    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder / "ge_sagittal_implicit"))
+    image = sitk.ReadImage(names)
+    assert np.array_equal(sitk.GetArrayFromImage(image), twins[1].pixels)
+    assert image.GetOrigin() == pytest.approx(tuple(twins[1].affine[:3, 3]))
+
+
+def test_mixed_orientations_are_never_interleaved(shared: Path) -> None:
+    folder = shared / "data" / "dicom2nifti" / "mixed_orientation"
+    for plane in ("sagittal", "axial"):
+        cohort = Loader(plane=plane).index(folder)
+        assert cohort.intake is not None
+        assert cohort.intake.found == 4
+        assert cohort[0].series[0].shape == (2, 288, 288)
+        assert {(p.code, p.files) for p in cohort.intake.problems} == {("PLANE_OTHER", 2)}
+
+
+def test_one_image_in_nine_encodings(shared: Path) -> None:
+    folder = shared / "data" / "dcm_qa_ts"
+    images = [read_slice(path, Limits()).pixels for path in sorted(folder.glob("*.dcm"))]
+    assert len(images) == 9
+    assert all(np.array_equal(images[0], image) for image in images)
+    assert images[0].std() > 1
+    with pytest.raises(LoadError, match="MOSAIC"):
+        Loader().index(folder)
+
+
+def test_multi_frame_is_refused_by_name(shared: Path) -> None:
+    with pytest.raises(LoadError, match="MULTIFRAME_UNSUPPORTED"):
+        Loader().index(shared / "data" / "pydicom")
+
+
+def test_mr_small_is_one_image_in_all_encodings() -> None:
+    paths = [get_testdata_file(name, download=False) for name in MR_SMALL]
+    assert None not in paths
+    images = [read_slice(Path(str(path)), Limits()).pixels for path in paths]
+    assert all(np.array_equal(images[0], image) for image in images)
+    truncated = Path(str(get_testdata_file("MR_truncated.dcm", download=False)))
+    with pytest.raises(LoadError) as caught:
+        read_slice(truncated, Limits())
+    assert caught.value.code == "DICOM_TRUNCATED"
+
+
+def outcome(folder: Path) -> str:
+    """Return what became of a folder: "read", or the code of its refusal."""
+    try:
+        Loader().read(Loader(sequences=("T1", "unknown")).index(folder)[0])
+    except LoadError as error:
+        return error.code
+    return "read"
+
+
+def test_every_file_of_pydicom_is_read_or_has_a_code(tmp_path: Path) -> None:
+    files = sorted(Path(pydicom.data.__file__).parent.glob("test_files/**/*.dcm"))
+    assert len(files) > 60
+    for number, path in enumerate(files):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        shutil.copy(path, folder)
+        assert outcome(folder).isupper(), "none of them is a stack"
+    with pytest.raises(LoadError, match=f"{len(files)} files found") as caught:
+        Loader().index(tmp_path)
+    assert caught.value.code == "NO_DICOM"
