@@ -153,11 +153,13 @@ def paint_arches(brush: Brush, patient: PatientSpecification, canal: Canal) -> N
         s, d = region.s[near] - np.float32(start), region.d[near] - np.float32(lamina + 0.8)
         long = float(np.hypot(length, drop))
         along = (d * length + s * drop) / long
-        across = np.abs(s * length - d * drop) / long
-        # A rounded box, a little higher at its blunt end, and slightly uneven.
+        across = (s * length - d * drop) / long
+        # A drumstick: narrow behind the lamina, bent downwards, with a round and uneven end.
         part = np.clip(along / long, 0, 1)
-        half = height * (0.86 + 0.34 * part * part) + 0.25 * cloud[near]
-        corner = np.float32(0.6 * height)
+        across = np.abs(across - 0.35 * height * np.sin(np.pi * part))
+        half = height * (0.88 - 0.16 * np.sin(np.pi * part) + 0.42 * part**3)
+        half = half + 0.12 * height * cloud[near]
+        corner = np.float32(0.92) * half
         beside = across - half + corner
         beyond = np.maximum(along - long, -along) + corner
         outside = np.hypot(np.maximum(beside, 0), np.maximum(beyond, 0))
@@ -166,9 +168,10 @@ def paint_arches(brush: Brush, patient: PatientSpecification, canal: Canal) -> N
         small = Brush(
             region.part_of(near), brush.plane, brush.palette, brush.pixel, brush.signal[:, near]
         )
-        small.paint(0.85 * fade * small.inside(depth), "cortex")
+        rim = np.clip(0.62 + 0.2 * grain[near], 0.3, 0.9)
+        small.paint(rim * fade * small.inside(depth), "cortex")
         mottled = 0.9 * (1 + 0.10 * grain[near] + 0.12 * cloud[near])
-        small.paint(fade * small.inside(depth - 0.9), "marrow", mottled)
+        small.paint(fade * small.inside(depth - 0.8), "marrow", mottled)
         brush.signal[:, near] = small.signal
 
 
