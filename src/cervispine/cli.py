@@ -207,6 +207,16 @@ def compare(
         float | None,
         typer.Option(help="Scores at or above it are calls; needed where scores.csv has none."),
     ] = None,
+    strata: Annotated[
+        str | None,
+        typer.Option(help="Columns of labels.csv, with commas; without it, those of few levels."),
+    ] = None,
+    complete_cases: Annotated[
+        bool, typer.Option("--complete-cases", help="Leave out patients a reader did not read.")
+    ] = False,
+    rating_scale: Annotated[
+        tuple[float, float], typer.Option(help="Lowest and highest rating there is.")
+    ] = (0, 100),
     out: Out,
 ) -> None:
     """Compare models' scores with readers.
@@ -217,7 +227,15 @@ def compare(
     from cervispine.records.files import make_folder
     from cervispine.reporting import save_comparison
 
-    comparison = compare_files(truth, scores, readers, threshold=threshold)
+    comparison = compare_files(
+        truth,
+        scores,
+        readers,
+        threshold=threshold,
+        strata=None if strata is None else _names(strata),
+        complete_cases=complete_cases,
+        rating_scale=rating_scale,
+    )
     save_comparison(comparison, make_folder(out))
     print(comparison.summary())
 

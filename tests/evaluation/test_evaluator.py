@@ -356,7 +356,10 @@ def test_complete_cases_are_counted(truth_by_patient, scores_by_patient, readers
 
 
 def test_separated_classes_are_noted_and_not_fatal(truth_by_patient, readers):
-    perfect = {patient: 0.1 + 0.8 * label for patient, label in truth_by_patient.items()}
+    perfect = {
+        patient: 0.1 + 0.8 * label + place / 1e4
+        for place, (patient, label) in enumerate(truth_by_patient.items())
+    }
     both = {"first": perfect, "second": {k: v**2 for k, v in perfect.items()}}
     result = Evaluator().compare(truth_by_patient, both, readers, thresholds=0.5)
     assert result.models["first"].auc.low < 1

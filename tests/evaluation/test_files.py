@@ -2,20 +2,22 @@
 
 import pytest
 
-from cervispine.evaluation import Threshold, compare_files, read_scores
-from cervispine.exceptions import LabelError, MismatchedCasesError, UsageError
+from cervispine.evaluation import Evaluator, Threshold, compare_files, read_scores
+from cervispine.exceptions import EvaluationError, LabelError, UsageError
 
 MODELS = ("resnet34", "resnet50")
+TYPES = ("mixed", "segmental")
 
 
 @pytest.fixture
 def labels_csv(tmp_path, study):
     rows = [
-        f"{patient},{'OPLL' if label else 'DSS'},{'mixed' if label else ''}\n"
-        for patient, label in zip(study["patient"], study["label"], strict=True)
+        f"{patient},{'OPLL' if label else 'DSS'},{TYPES[place % 2] if label else ''},"
+        f"{'MF'[place % 2]},{40 + place % 39}\n"
+        for place, (patient, label) in enumerate(zip(study["patient"], study["label"], strict=True))
     ]
     path = tmp_path / "labels.csv"
-    path.write_text("patient,label,type\n" + "".join(rows) + "trained,OPLL,mixed\n")
+    path.write_text("patient,label,type,sex,age\n" + "".join(rows) + "trained,OPLL,mixed,F,61\n")
     return path
 
 
@@ -39,7 +41,14 @@ def test_files_give_the_figures_of_the_same_numbers(labels_csv, scores_csv, read
     assert result.models["resnet34"].threshold.source == "from the calls in the scores file"
     assert list(result.readers) == ["surgeon1", "surgeon2", "surgeon3"]
     assert result.n == 171  # the patient of the training part is left out
-    assert {item.level for item in result.strata} == {"mixed"}
+    assert {(item.stratum, item.level) for item in result.strata} == {
+        ("type", "mixed"),
+        ("type", "segmental"),
+        ("sex", "M"),
+        ("sex", "F"),
+    }
+    assert "1 patients with a label and without scores were left out" in result.notes
+    assert any(note.startswith("no figures by age: 39 levels") for note in result.notes)
 
 
 def test_models_alone_and_a_threshold_given(labels_csv, scores_csv):
@@ -85,8 +94,106 @@ def test_faults_of_the_scores_are_refused(tmp_path, rows, words):
     assert words in str(caught.value)
 
 
+def refusal(*arguments, error=LabelError, **options):
+    with pytest.raises(error) as caught:
+        compare_files(*arguments, **options)
+    assert "T0" not in str(caught.value)  # the patients' identifiers begin so
+    return caught.value.code, str(caught.value)
+
+
+def edit(path, change):
+    lines = change(path.read_text().splitlines())
+    path.write_text("\n".join(lines) + "\n")
+
+
 def test_a_patient_one_model_did_not_score_is_refused(labels_csv, scores_csv):
-    lines = scores_csv.read_text().splitlines()
-    scores_csv.write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(MismatchedCasesError):
-        compare_files(labels_csv, scores_csv)
+    edit(scores_csv, lambda lines: lines[:-1])
+    code, told = refusal(labels_csv, scores_csv)
+    assert code == "SCORES_UNMATCHED"
+    assert "row 342: model resnet50 has no score of this patient" in told
+
+
+def test_patients_without_a_label_are_refused_by_row(labels_csv, scores_csv, readers_csv):
+    edit(scores_csv, lambda lines: [*lines, "stranger,resnet34,0.1,0"])
+    code, told = refusal(labels_csv, scores_csv)
+    assert (code, "row 344: the patient has no label" in told) == ("SCORES_UNMATCHED", True)
+    edit(scores_csv, lambda lines: lines[:-1])
+    edit(readers_csv, lambda lines: [*lines, "stranger,surgeon1,0,1"])
+    code, told = refusal(labels_csv, scores_csv, readers_csv)
+    assert (code, "row 515: the patient has no label" in told) == ("READERS_UNMATCHED", True)
+
+
+def test_a_missing_reading_is_refused_unless_complete_cases_are_asked_for(
+    labels_csv, scores_csv, readers_csv
+):
+    edit(readers_csv, lambda lines: lines[:-1])
+    code, told = refusal(labels_csv, scores_csv, readers_csv)
+    assert (code, "(rows 512)" in told) == ("READERS_CASE_MISSING", True)
+    result = compare_files(labels_csv, scores_csv, readers_csv, complete_cases=True)
+    assert (result.n, result.patients_left_out) == (170, 1)
+    assert "1 patients not read by every reader were left out" in result.notes
+    n = {pair.difference.n for pair in result.against_readers if pair.endpoint == "accuracy"}
+    assert n == {170}
+    assert set(result.tables()["T2"]["n"]) == {result.positives, result.negatives, 170}
+
+
+def test_a_patient_nobody_read_is_refused_unless_complete_cases_are_asked_for(
+    labels_csv, scores_csv, readers_csv
+):
+    edit(readers_csv, lambda lines: lines[:-3])
+    code, told = refusal(labels_csv, scores_csv, readers_csv)
+    assert code == "READERS_CASE_MISSING"
+    assert "row 342 of the scores: the readers' table lacks it" in told
+    result = compare_files(labels_csv, scores_csv, readers_csv, complete_cases=True)
+    assert (result.n, result.patients_left_out) == (170, 1)
+    edit(labels_csv, lambda lines: [*lines, "elsewhere,DSS,,F,50"])
+    edit(readers_csv, lambda lines: [lines[0], "elsewhere,surgeon1,0,1"])
+    code, told = refusal(labels_csv, scores_csv, readers_csv, complete_cases=True)
+    assert (code, "no scored patient" in told) == ("READERS_CASE_MISSING", True)
+
+
+def test_one_class_and_a_lone_positive_are_refused(labels_csv, scores_csv):
+    def one_class(lines):
+        return [lines[0], *(line.replace(",OPLL,", ",DSS,") for line in lines[1:])]
+
+    edit(labels_csv, one_class)
+    assert refusal(labels_csv, scores_csv, error=EvaluationError)[0] == "SINGLE_CLASS"
+    edit(labels_csv, lambda lines: [lines[0], lines[1].replace(",DSS,", ",OPLL,"), *lines[2:]])
+    code, told = refusal(labels_csv, scores_csv, error=EvaluationError)
+    assert code == "SINGLE_CASE"
+    assert "labels.csv, row 2" in told
+
+
+def test_ratings_off_their_scale_are_refused_by_row(labels_csv, scores_csv, readers_csv):
+    edit(readers_csv, lambda lines: [lines[0], lines[1].rsplit(",", 1)[0] + ",9", *lines[2:]])
+    assert compare_files(labels_csv, scores_csv, readers_csv).n == 171
+    code, told = refusal(labels_csv, scores_csv, readers_csv, rating_scale=(1, 5))
+    assert code == "READERS_RATING_INVALID"
+    assert "a rating is no number from 1 to 5 (rows 2)" in told
+    with pytest.raises(UsageError, match="from low to high"):
+        compare_files(labels_csv, scores_csv, readers_csv, rating_scale=(5, 1))
+
+
+def test_strata_are_the_columns_asked_for(labels_csv, scores_csv):
+    result = compare_files(labels_csv, scores_csv, strata=["sex"])
+    assert {item.stratum for item in result.strata} == {"sex"}
+    assert all(item.auc is not None for item in result.strata)
+    assert compare_files(labels_csv, scores_csv, strata=[]).strata == ()
+    code, told = refusal(labels_csv, scores_csv, strata=["type", "level"])
+    assert (code, "no column level" in told) == ("LABELS_COLUMNS", True)
+
+
+def test_a_column_of_identifiers_becomes_no_stratum(tmp_path):
+    rows = [f"P{place},{'OPLL' if place % 2 else 'DSS'},name {place}" for place in range(10)]
+    (tmp_path / "labels.csv").write_text("\n".join(["patient,label,name", *rows]))
+    scores = [f"P{place},m,{place / 10}" for place in range(10)]
+    (tmp_path / "scores.csv").write_text("\n".join(["patient,model,score", *scores]))
+    result = compare_files(tmp_path / "labels.csv", tmp_path / "scores.csv", threshold=0.5)
+    assert result.strata == ()
+    assert "name 3" not in str(result.to_dict())
+
+
+def test_the_settings_of_an_evaluator_hold(labels_csv, scores_csv):
+    evaluator = Evaluator(confidence=0.9, correction="bonferroni")
+    result = compare_files(labels_csv, scores_csv, evaluator=evaluator)
+    assert (result.confidence, result.correction) == (0.9, "bonferroni")

@@ -6,13 +6,17 @@ difference is first minus second. Joins are by patient, never by row order.
 
 evaluator        Evaluator: evaluate one model, compare models and readers
 performance      Evaluation: the figures of one rater
-comparison       Comparison: models and readers on the same patients; comparing makes it
+comparison       Comparison: models and readers on the same patients
+judging          from what people give to a Comparison; its steps are comparing, matching
+                 (a reader's operating point) and strata
+settings         confidence, correction, resamples and seed
 readers          ReaderTable: the readers' calls and ratings
 files            a comparison from labels.csv, scores.csv and readers.csv
 areas, delong    areas under ROC curves, their covariance and differences; resampling
 roc              the curve itself, and partial areas
 proportions      one proportion and its interval
 paired           two sets of calls on the same cases: Tango, Newcombe, McNemar
+clustered        the same where cases are not independent
 mrmc             one model against the mean of several readers
 agreement        kappas and Cochran's Q
 calibration      whether probabilities mean what they say; net benefit
@@ -25,12 +29,13 @@ checking         what is refused before any statistic is computed
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from cervispine.evaluation.agreement import cochran_q, cohen_kappa, fleiss_kappa
 from cervispine.evaluation.areas import auc, compare_aucs
 from cervispine.evaluation.calibration import Calibration, calibration, net_benefit
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.delong import delong_covariance
-from cervispine.evaluation.evaluator import Evaluator
 from cervispine.evaluation.files import compare_files, read_scores
 from cervispine.evaluation.mrmc import model_against_readers
 from cervispine.evaluation.multiplicity import adjust
@@ -41,6 +46,9 @@ from cervispine.evaluation.readers import ReaderTable
 from cervispine.evaluation.results import Difference, Estimate, Test
 from cervispine.evaluation.roc import RocCurve, partial_auc, roc_curve
 from cervispine.evaluation.thresholds import Threshold, choose_threshold
+
+if TYPE_CHECKING:
+    from cervispine.evaluation.evaluator import Evaluator
 
 __all__ = [
     "Calibration",
@@ -73,3 +81,14 @@ __all__ = [
     "read_scores",
     "roc_curve",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The Evaluator is a scikit-learn estimator; importing scikit-learn takes longer than most
+    # comparisons, and the functions need none of it.
+    if name != "Evaluator":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from cervispine.evaluation.evaluator import Evaluator
+
+    globals()[name] = Evaluator
+    return Evaluator

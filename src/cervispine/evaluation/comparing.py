@@ -2,65 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations, product
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from cervispine.evaluation.agreement import cochran_q, estimate_cohen_kappa, estimate_fleiss_kappa
 from cervispine.evaluation.areas import estimate_auc_difference
+from cervispine.evaluation.clustered import clustered_difference
 from cervispine.evaluation.comparison import (
     Agreement,
     ModelAgainstMean,
     ModelAgainstModel,
     ModelAgainstReader,
-    StratumFigures,
 )
 from cervispine.evaluation.mrmc import estimate_against_readers
 from cervispine.evaluation.multiplicity import Correction, adjust
 from cervispine.evaluation.paired import PairedCounts, difference_of_counts, mcnemar
-from cervispine.evaluation.performance import Evaluation, estimate_rate
+from cervispine.evaluation.performance import Evaluation
 from cervispine.evaluation.results import Difference
+from cervispine.evaluation.settings import Settings
 from cervispine.exceptions import EvaluationError
 
 __all__ = [
     "compare_models",
     "compare_with_mean",
     "compare_with_readers",
-    "figures_by_stratum",
     "measure_agreement",
 ]
 
-Raters = Mapping[str, Evaluation]
+Raters: TypeAlias = Mapping[str, Evaluation]
+Groups: TypeAlias = NDArray[np.int64] | None
 
 
 def compare_with_readers(
-    models: Raters, readers: Raters, confidence: float, correction: Correction
+    models: Raters, readers: Raters, groups: Groups, settings: Settings
 ) -> tuple[ModelAgainstReader, ...]:
     """Each model and each reader; every endpoint is a family of its own."""
     results: list[ModelAgainstReader] = []
     for endpoint in ("sensitivity", "specificity", "accuracy"):
         family = [
-            _compare_calls(model, reader, endpoint, confidence)
+            _compare_calls(model, reader, endpoint, groups, settings.confidence)
             for model, reader in product(models.values(), readers.values())
             if model.calls is not None and reader.calls is not None
         ]
-        results.extend(_corrected(family, correction))
+        results.extend(_corrected(family, settings.correction))
     areas = [
         ModelAgainstReader(
             model.name,
             reader.name,
             "auc",
             None,
-            _difference_of_areas(model, reader, confidence),
+            _difference_of_areas(model, reader, groups, settings.confidence),
             None,
         )
         for model, reader in product(models.values(), readers.values())
         if reader.scores is not None
     ]
-    return (*results, *_corrected(areas, correction))
+    return (*results, *_corrected(areas, settings.correction))
 
 
 def compare_with_mean(
@@ -93,37 +95,14 @@ def compare_with_mean(
 
 
 def compare_models(
-    models: Raters, confidence: float, correction: Correction
+    models: Raters, groups: Groups, settings: Settings
 ) -> tuple[ModelAgainstModel, ...]:
     """Each pair of models by the areas under their curves."""
     pairs = [
-        ModelAgainstModel(a.name, b.name, _difference_of_areas(a, b, confidence))
+        ModelAgainstModel(a.name, b.name, _difference_of_areas(a, b, groups, settings.confidence))
         for a, b in combinations(models.values(), 2)
     ]
-    return tuple(_corrected(pairs, correction))
-
-
-def figures_by_stratum(
-    raters: Iterable[Evaluation],
-    cases: Sequence[Hashable],
-    strata: Mapping[str, Mapping[Any, Any]],
-    confidence: float,
-) -> tuple[tuple[StratumFigures, ...], list[str]]:
-    """Rates by level of each stratum, the hardest level first, and what was left out."""
-    called = [rater for rater in raters if rater.calls is not None]
-    results: list[StratumFigures] = []
-    notes: list[str] = []
-    for stratum, values in strata.items():
-        levels = np.array([_level(values.get(case)) for case in cases])
-        without = int(((levels == "") & (called[0].truth == 1)).sum()) if called else 0
-        if without:
-            notes.append(f"{without} positive patients without a {stratum} are in no level of it")
-        by_level = [
-            [_figures_of_level(rater, stratum, str(level), levels, confidence) for rater in called]
-            for level in np.unique(levels[levels != ""])
-        ]
-        results.extend(figure for level in sorted(by_level, key=_ease) for figure in level)
-    return tuple(results), notes
+    return tuple(_corrected(pairs, settings.correction))
 
 
 def measure_agreement(models: Raters, readers: Raters) -> Agreement:
@@ -147,13 +126,16 @@ def measure_agreement(models: Raters, readers: Raters) -> Agreement:
 
 
 def _compare_calls(
-    model: Evaluation, reader: Evaluation, endpoint: str, confidence: float
+    model: Evaluation, reader: Evaluation, endpoint: str, groups: Groups, confidence: float
 ) -> ModelAgainstReader:
     among = {"sensitivity": model.truth == 1, "specificity": model.truth == 0}.get(
         endpoint, np.ones(model.n, dtype=bool)
     )
-    right = [rater.right[among] for rater in (model, reader)]
-    counts = PairedCounts.of(*right)
+    ours, theirs = model.right[among], reader.right[among]
+    counts = PairedCounts.of(ours, theirs)
+    if groups is not None:
+        difference = clustered_difference(ours, theirs, groups[among], confidence=confidence)
+        return ModelAgainstReader(model.name, reader.name, endpoint, counts, difference, None)
     return ModelAgainstReader(
         model.name,
         reader.name,
@@ -164,10 +146,14 @@ def _compare_calls(
     )
 
 
-def _difference_of_areas(first: Evaluation, second: Evaluation, confidence: float) -> Difference:
+def _difference_of_areas(
+    first: Evaluation, second: Evaluation, groups: Groups, confidence: float
+) -> Difference:
     assert first.scores is not None
     assert second.scores is not None
-    return estimate_auc_difference(first.truth, first.scores, second.scores, confidence=confidence)
+    return estimate_auc_difference(
+        first.truth, first.scores, second.scores, confidence=confidence, groups=groups
+    )
 
 
 def _corrected(family: list[Any], correction: Correction) -> list[Any]:
@@ -176,29 +162,3 @@ def _corrected(family: list[Any], correction: Correction) -> list[Any]:
     adjusted = adjust([pair.difference.p_value for pair in tested], method=correction)
     by_pair = {id(pair): float(p) for pair, p in zip(tested, adjusted, strict=True)}
     return [attrs.evolve(pair, adjusted_p_value=by_pair.get(id(pair))) for pair in family]
-
-
-def _figures_of_level(
-    rater: Evaluation, stratum: str, level: str, levels: np.ndarray[Any, Any], confidence: float
-) -> StratumFigures:
-    rates = [
-        estimate_rate(
-            rater.right, (levels == level) & (rater.truth == label), None, confidence, 0, 0
-        )
-        for label in (1, 0)
-    ]
-    return StratumFigures(stratum, level, rater.name, *rates)
-
-
-def _ease(figures: Sequence[StratumFigures]) -> float:
-    """How easy a level is: the mean of the raters' sensitivities, else of specificities."""
-    for rate in ("sensitivity", "specificity"):
-        values = [getattr(figure, rate).value for figure in figures if getattr(figure, rate)]
-        if values:
-            return float(np.mean(values))
-    return 1.0
-
-
-def _level(value: Any) -> str:
-    missing = value is None or (isinstance(value, float) and np.isnan(value))
-    return "" if missing else str(value).strip()

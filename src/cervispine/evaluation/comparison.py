@@ -22,6 +22,7 @@ __all__ = [
     "ModelAgainstMean",
     "ModelAgainstModel",
     "ModelAgainstReader",
+    "ModelAtReadersPoint",
     "StratumFigures",
 ]
 
@@ -102,8 +103,42 @@ class ModelAgainstModel:
 
 
 @attrs.frozen
+class ModelAtReadersPoint:
+    """A model at the operating point of a reader who gave calls only.
+
+    The model's threshold is moved until one of its rates is the reader's, and the other
+    rate is compared. That threshold is chosen on these very cases, so the figures
+    describe and there is no p-value.
+
+    Parameters
+    ----------
+    model, reader
+        Their names.
+    endpoint
+        The rate compared, ``"sensitivity"`` or ``"specificity"``.
+    matched
+        The other rate, which is held at the reader's.
+    at
+        The reader's matched rate.
+    model_rate, reader_rate
+        The endpoint of both at that point; the model's lies on its ROC curve.
+    difference
+        Model minus reader.
+    """
+
+    model: str
+    reader: str
+    endpoint: str
+    matched: str
+    at: float
+    model_rate: float
+    reader_rate: float
+    difference: Estimate
+
+
+@attrs.frozen
 class StratumFigures:
-    """One rater's rates in one level of a stratum.
+    """One rater's figures in one level of a stratum.
 
     Parameters
     ----------
@@ -111,13 +146,20 @@ class StratumFigures:
         For example ``"type"`` and ``"segmental"``.
     rater
         Its name.
+    positives, negatives
+        How many cases of each class the level holds.
+    auc
+        ``None`` without scores or with fewer than two cases of a class.
     sensitivity, specificity
-        ``None`` where the level holds no such case.
+        ``None`` without calls, or where the level holds no such case.
     """
 
     stratum: str
     level: str
     rater: str
+    positives: int
+    negatives: int
+    auc: Estimate | None
     sensitivity: Estimate | None
     specificity: Estimate | None
 
@@ -155,8 +197,10 @@ class Comparison:
         Each model and the mean of the readers, taken as fixed and as random.
     between_models
         Each pair of models.
+    at_readers_points
+        Each model and each reader who gave calls only, at a matched operating point.
     strata
-        Rates by stratum, the hardest level first; no tests.
+        Figures by stratum, the hardest level first; no tests.
     agreement
         Of the readers.
     patients_left_out
@@ -172,6 +216,7 @@ class Comparison:
     against_readers: tuple[ModelAgainstReader, ...]
     against_mean: tuple[ModelAgainstMean, ...]
     between_models: tuple[ModelAgainstModel, ...]
+    at_readers_points: tuple[ModelAtReadersPoint, ...]
     strata: tuple[StratumFigures, ...]
     agreement: Agreement
     patients_left_out: int
@@ -221,8 +266,9 @@ class Comparison:
         """Return the tables as they are printed, by name.
 
         T1 raters, T2 each model and reader, T3 each model and the readers' mean, T4
-        calibration and net benefit, T5 each pair of models, T6 strata, T7 agreement;
-        a table without rows is left out.
+        calibration and net benefit, T5 each pair of models, T6 strata, T7 agreement,
+        T8 models at the operating points of readers who gave calls only; a table
+        without rows is left out.
         """
         from cervispine.evaluation.tables import printed_tables
 
@@ -234,11 +280,28 @@ class Comparison:
 
         return as_json(self)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the ROC curves of the models, with the readers as points with intervals."""
-        from cervispine.evaluation.plotting import plot_roc
+    def plot(self, ax: Axes | None = None, *, kind: str = "roc") -> Axes:
+        """Draw the comparison.
 
-        return plot_roc(self.models, self.readers, ax=ax)
+        Parameters
+        ----------
+        ax
+            Where to draw; new axes when not given.
+        kind
+            ``"roc"``: the models' curves, and the readers as points with their intervals.
+            ``"differences"``: a forest plot of each model minus each reader and the
+            readers' mean. ``"calibration"``: probability and share of positives.
+            ``"decision"``: net benefit.
+
+        Raises
+        ------
+        UsageError
+            Another kind, or nothing to draw: no reader for the differences, no
+            probabilities for the last two.
+        """
+        from cervispine.evaluation.plotting import plot_comparison
+
+        return plot_comparison(self, kind, ax=ax)
 
     def __repr__(self) -> str:
         return (

@@ -154,11 +154,25 @@ class Evaluation:
             "calibration": None if self.calibration is None else self.calibration.to_dict(),
         }
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the ROC curve and the operating point; on new axes when none are given."""
-        from cervispine.evaluation.plotting import plot_roc
+    def plot(self, ax: Axes | None = None, *, kind: str = "roc") -> Axes:
+        """Draw the rater, on new axes when none are given.
 
-        return plot_roc({self.name: self}, {}, ax=ax)
+        Parameters
+        ----------
+        ax
+            Where to draw.
+        kind
+            ``"roc"``: the curve and the operating point. ``"calibration"``: probability
+            and share of positives. ``"decision"``: net benefit.
+
+        Raises
+        ------
+        UsageError
+            Another kind, or one of the last two of scores that are no probabilities.
+        """
+        from cervispine.evaluation.plotting import plot_evaluation
+
+        return plot_evaluation(self, kind, ax=ax)
 
     def __repr__(self) -> str:
         figure = "" if self.auc is None else f", AUC {self.auc}"

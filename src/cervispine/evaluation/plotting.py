@@ -1,53 +1,128 @@
-"""The ROC plot: models as curves, readers as points with their intervals."""
+"""The figures: ROC curves with readers, differences, calibration, decision curves.
+
+Models differ in colour, line and marker, so that nothing rests on colour alone: the
+figures read in grey print and by people who see few colours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
+from cervispine.evaluation.calibration import net_benefit
+from cervispine.evaluation.checking import choose
 from cervispine.evaluation.performance import Evaluation
+from cervispine.evaluation.proportions import proportion
+from cervispine.exceptions import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_roc"]
+    from cervispine.evaluation.comparison import Comparison
 
-# Okabe and Ito's palette, which the colour-blind can tell apart.
+__all__ = ["KINDS", "plot_comparison", "plot_evaluation", "style_of"]
+
+KINDS = ("roc", "differences", "calibration", "decision")
+
+# Okabe and Ito's palette, which the colour-blind can tell apart; dark first, for grey print.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_STYLES = ("-", "--", "-.", ":")
+_LINES = ("-", "--", "-.", (0, (1, 1.2)), (0, (6, 2)), (0, (4, 1, 1, 1, 1, 1)))
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+# Hollow, where the models are filled.
+_READERS = ("D", "v", "<", "X", ">", "p", "P", "h")
+_READER = "0.25"
+_FAINT = "0.6"
 
 
-def plot_roc(
-    models: Mapping[str, Evaluation], readers: Mapping[str, Evaluation], *, ax: Axes | None = None
+def plot_comparison(comparison: Comparison, kind: str, *, ax: Axes | None = None) -> Axes:
+    """Draw one of the ``KINDS``; see ``Comparison.plot``."""
+    choose(kind, KINDS, "kind")
+    if kind == "differences":
+        from cervispine.evaluation.forest import plot_differences
+
+        return plot_differences(comparison, ax=ax)
+    return _plot(comparison.models, comparison.readers, kind, ax)
+
+
+def plot_evaluation(evaluation: Evaluation, kind: str, *, ax: Axes | None = None) -> Axes:
+    """Draw one model alone; see ``Evaluation.plot``."""
+    choose(kind, ("roc", "calibration", "decision"), "kind")
+    return _plot({evaluation.name: evaluation}, {}, kind, ax)
+
+
+def new_axes(width: float, height: float) -> Axes:
+    """Return axes of a new figure of that size, in inches."""
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def style_of(place: int) -> tuple[str, str | tuple[int, tuple[float, ...]], str]:
+    """Return colour, line and marker of the model at a place, alike in all figures."""
+    return (
+        _COLOURS[place % len(_COLOURS)],
+        _LINES[place % len(_LINES)],
+        _MARKERS[place % len(_MARKERS)],
+    )
+
+
+def _plot(
+    models: Mapping[str, Evaluation],
+    readers: Mapping[str, Evaluation],
+    kind: str,
+    ax: Axes | None,
 ) -> Axes:
-    """Draw the curves of the models with their operating points, and the readers.
+    if kind == "roc":
+        return _plot_roc(models, readers, ax or new_axes(5.5, 5.5))
+    calibrated = {name: model for name, model in models.items() if model.calibration is not None}
+    if not calibrated:
+        raise UsageError(
+            "no model gives probabilities",
+            where="kind",
+            advice="scores outside 0 to 1 have neither calibration nor net benefit",
+        )
+    if kind == "calibration":
+        return _plot_calibration(calibrated, models, ax or new_axes(5.5, 5.5))
+    return _plot_decision(calibrated, models, readers, ax or new_axes(6.0, 4.5))
 
-    Parameters
-    ----------
-    models
-        Each with scores, and calls at its operating point.
-    readers
-        Each with calls; a reader who gave ratings only is drawn as a thin curve.
-    ax
-        Where to draw; new axes when not given.
+
+def _plot_roc(
+    models: Mapping[str, Evaluation], readers: Mapping[str, Evaluation], ax: Axes
+) -> Axes:
+    """Curves of the models with their operating points, and the readers.
+
+    A reader who gave ratings only is a thin curve.
     """
-    if ax is None:
-        from matplotlib import pyplot as plt
-
-        ax = plt.subplots(figsize=(5.5, 5.5), layout="constrained")[1]
-    ax.plot([0, 1], [0, 1], color="0.75", linewidth=0.8, zorder=1)
+    ax.plot([0, 1], [0, 1], color=_FAINT, linewidth=0.8, zorder=1)
     for place, (name, model) in enumerate(models.items()):
-        colour = _COLOURS[place % len(_COLOURS)]
+        colour, line, marker = style_of(place)
         area = "" if model.auc is None else f", AUC {model.auc.value:.3f}"
-        style = _STYLES[place // len(_COLOURS) % len(_STYLES)]
-        _draw_curve(ax, model, colour, style, 1.8, f"{name}{area}")
-        _draw_point(ax, model, colour, "o", None, filled=True)
+        curve = model.curve
+        assert curve is not None
+        ax.plot(
+            1 - curve.specificity,
+            curve.sensitivity,
+            color=colour,
+            linestyle=line,
+            linewidth=1.8,
+            zorder=2,
+        )
+        # The key shows curve and operating point as they are drawn, as one entry.
+        ax.plot([], [], color=colour, linestyle=line, marker=marker, label=f"{name}{area}")
+        if model.sensitivity is not None and model.specificity is not None:
+            ax.plot(
+                1 - model.specificity.value,
+                model.sensitivity.value,
+                color=colour,
+                marker=marker,
+                markersize=8,
+                markeredgecolor="white",
+                zorder=5,
+            )
     for place, (name, reader) in enumerate(readers.items()):
-        if reader.sensitivity is None:
-            _draw_curve(ax, reader, "0.3", "-", 0.8, name)
-            continue
-        _draw_point(ax, reader, "0.15", _MARKERS[place % len(_MARKERS)], name, filled=False)
+        _draw_reader(ax, name, reader, _READERS[place % len(_READERS)])
     _draw_mean(ax, readers)
     ax.set(
         xlim=(-0.02, 1.02),
@@ -56,49 +131,35 @@ def plot_roc(
         ylabel="sensitivity",
         aspect="equal",
     )
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(loc="lower right", frameon=False, fontsize="small")
-    return ax
+    return _finish(ax, "lower right")
 
 
-def _draw_curve(
-    ax: Axes, rater: Evaluation, colour: str, style: str, width: float, label: str
-) -> None:
-    curve = rater.curve
-    if curve is not None:
-        ax.plot(
-            1 - curve.specificity,
-            curve.sensitivity,
-            color=colour,
-            linestyle=style,
-            linewidth=width,
-            label=label,
-            zorder=2,
-        )
-
-
-def _draw_point(
-    ax: Axes, rater: Evaluation, colour: str, marker: str, label: str | None, *, filled: bool
-) -> None:
-    sensitivity, specificity = rater.sensitivity, rater.specificity
+def _draw_reader(ax: Axes, name: str, reader: Evaluation, marker: str) -> None:
+    sensitivity, specificity = reader.sensitivity, reader.specificity
     if sensitivity is None or specificity is None:
+        curve = reader.curve
+        assert curve is not None
+        ax.plot(1 - curve.specificity, curve.sensitivity, color=_READER, linewidth=0.8, label=name)
         return
-    bars: dict[str, list[list[float]]] = {}
-    if not filled:
-        bars["yerr"] = _arms(sensitivity.value, sensitivity.low, sensitivity.high)
-        bars["xerr"] = _arms(specificity.value, specificity.high, specificity.low)
     ax.errorbar(
         1 - specificity.value,
         sensitivity.value,
-        **bars,  # type: ignore[arg-type]
-        color=colour,
-        marker=marker,
-        markersize=7,
-        markerfacecolor=colour if filled else "white",
-        linestyle="none",
-        linewidth=0.8,
-        label=label,
+        xerr=_arms(specificity.value, specificity.high, specificity.low),
+        yerr=_arms(sensitivity.value, sensitivity.low, sensitivity.high),
+        fmt="none",
+        ecolor=_FAINT,
+        elinewidth=0.9,
         zorder=3,
+    )
+    ax.plot(
+        1 - specificity.value,
+        sensitivity.value,
+        marker,
+        color=_READER,
+        markerfacecolor="white",
+        markersize=7,
+        label=name,
+        zorder=4,
     )
 
 
@@ -110,7 +171,88 @@ def _draw_mean(ax: Axes, readers: Mapping[str, Evaluation]) -> None:
     ]
     if len(points) > 1:
         x, y = (sum(values) / len(points) for values in zip(*points, strict=True))
-        ax.plot(x, y, "+", color="0.15", markersize=12, label="mean of the readers", zorder=4)
+        ax.plot(x, y, "*", color="black", markersize=11, label="mean of the readers", zorder=4)
+
+
+def _plot_calibration(
+    calibrated: Mapping[str, Evaluation], models: Mapping[str, Evaluation], ax: Axes
+) -> Axes:
+    """Share of positives against mean probability, in ten bins of equal width."""
+    ax.plot([0, 1], [0, 1], color=_FAINT, linewidth=0.8, zorder=1)
+    order = list(models)
+    for name, model in calibrated.items():
+        colour, line, marker = style_of(order.index(name))
+        assert model.calibration is not None
+        mean, share, count = model.calibration.bins.T
+        limits = [
+            proportion(round(each * number), int(number), confidence=model.confidence)
+            for each, number in zip(share, count, strict=True)
+        ]
+        low, high = np.array([(limit.low, limit.high) for limit in limits], dtype=float).T
+        slope = model.calibration.slope
+        told = "" if slope is None else f", slope {slope:.2f}"
+        # Models side by side in a bin would hide each other's intervals.
+        shift = 0.006 * (order.index(name) - (len(order) - 1) / 2)
+        ax.errorbar(
+            mean + shift,
+            share,
+            yerr=[np.maximum(share - low, 0), np.maximum(high - share, 0)],
+            color=colour,
+            linestyle=line,
+            marker=marker,
+            markersize=5,
+            linewidth=1.4,
+            elinewidth=0.7,
+            label=f"{name}{told}, ECE {model.calibration.ece:.3f}",
+            zorder=2,
+        )
+    ax.set(
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        xlabel="probability given (mean of the bin)",
+        ylabel="share of positives",
+        aspect="equal",
+    )
+    return _finish(ax, "upper left")
+
+
+def _plot_decision(
+    calibrated: Mapping[str, Evaluation],
+    models: Mapping[str, Evaluation],
+    readers: Mapping[str, Evaluation],
+    ax: Axes,
+) -> Axes:
+    """Net benefit against the probability at which one would act."""
+    thresholds = np.linspace(0.01, 0.99, 99)
+    any_model = next(iter(calibrated.values()))
+    prevalence = any_model.positives / any_model.n
+    everybody = net_benefit(any_model.truth, np.ones(any_model.n), thresholds)
+    ax.plot(thresholds, everybody, color=_FAINT, linewidth=1.0, label="act on everybody")
+    ax.axhline(0, color="black", linewidth=1.0, label="act on nobody")
+    called = [reader.calls for reader in readers.values() if reader.calls is not None]
+    for place, calls in enumerate(called):
+        # A call does not depend on the threshold; only what a false one costs does.
+        label = "each reader's calls" if place == 0 else None
+        benefit = net_benefit(any_model.truth, calls, thresholds)
+        ax.plot(thresholds, benefit, color=_READER, linestyle=":", linewidth=0.9, label=label)
+    for name, model in calibrated.items():
+        colour, line, _ = style_of(list(models).index(name))
+        assert model.scores is not None
+        benefit = net_benefit(model.truth, model.scores, thresholds)
+        ax.plot(thresholds, benefit, color=colour, linestyle=line, linewidth=1.8, label=name)
+    ax.set(
+        xlim=(0, 1),
+        ylim=(-0.15 * prevalence, 1.1 * prevalence),
+        xlabel="probability at which one would act",
+        ylabel="net benefit",
+    )
+    return _finish(ax, "upper right")
+
+
+def _finish(ax: Axes, corner: Literal["lower right", "upper left", "upper right"]) -> Axes:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(loc=corner, frameon=False, fontsize="small")
+    return ax
 
 
 def _arms(value: float, first: float | None, second: float | None) -> list[list[float]]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import join
-from cervispine.exceptions import LabelError
+from cervispine.exceptions import LabelError, UsageError
 from cervispine.records.tables import read_table
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["ReaderTable"]
 
 _REQUIRED = ("patient", "reader")
 _VALUES = ("call", "rating")
-_RATINGS = (0.0, 100.0)
+_SCALE = (0.0, 100.0)
 _LISTED = 20
 
 
@@ -71,7 +71,13 @@ class ReaderTable:
     _ratings: Mapping[str, Mapping[str, float]] = attrs.field(alias="ratings")
 
     @classmethod
-    def from_csv(cls, path: str | Path, *, complete_cases: bool = False) -> ReaderTable:
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        complete_cases: bool = False,
+        rating_scale: tuple[float, float] = _SCALE,
+    ) -> ReaderTable:
         """Read a comma-separated file in UTF-8.
 
         Parameters
@@ -81,6 +87,8 @@ class ReaderTable:
         complete_cases
             Leave out patients that some reader did not read, and count them in
             ``dropped``, where otherwise they are an error.
+        rating_scale
+            The lowest and the highest rating there is; a rating outside is an error.
 
         Raises
         ------
@@ -93,10 +101,16 @@ class ReaderTable:
         """
         table = read_table(path, required=_REQUIRED, code="READERS")
         rows = [(row.number, row.cells) for row in table.rows]
-        return cls._from_rows(rows, table.columns, table.path.name, complete_cases)
+        return cls._from_rows(rows, table.columns, table.path.name, complete_cases, rating_scale)
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, *, complete_cases: bool = False) -> ReaderTable:
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        complete_cases: bool = False,
+        rating_scale: tuple[float, float] = _SCALE,
+    ) -> ReaderTable:
         """Take a table in memory; row numbers in errors count its rows from 1.
 
         Read identifiers as text (``pandas.read_csv(..., dtype=str)``): a frame of
@@ -109,7 +123,7 @@ class ReaderTable:
             (number, dict(zip(columns, row, strict=True)))
             for number, row in enumerate(text.itertuples(index=False, name=None), start=1)
         ]
-        return cls._from_rows(rows, columns, "readers", complete_cases)
+        return cls._from_rows(rows, columns, "readers", complete_cases, rating_scale)
 
     @classmethod
     def without_readers(cls, patients: Iterable[str]) -> ReaderTable:
@@ -130,6 +144,7 @@ class ReaderTable:
         columns: tuple[str, ...],
         where: str,
         complete_cases: bool,
+        rating_scale: tuple[float, float],
     ) -> ReaderTable:
         missing = [column for column in _REQUIRED if column not in columns]
         if not any(column in columns for column in _VALUES):
@@ -139,7 +154,11 @@ class ReaderTable:
             _refuse([_Fault("READERS_COLUMNS", reason)], where)
         if not rows:
             _refuse([_Fault("READERS_ROWS", "the table has no rows")], where)
-        draft = _Draft([column for column in _VALUES if column in columns])
+        if not rating_scale[0] < rating_scale[1]:
+            raise UsageError(
+                f"a rating scale goes from low to high, got {rating_scale}", where="rating_scale"
+            )
+        draft = _Draft([column for column in _VALUES if column in columns], rating_scale)
         for number, row in rows:
             draft.add(number, row)
         faults = draft.faults()
@@ -239,8 +258,9 @@ class ReaderTable:
 class _Draft:
     """The table while its rows are read: its values so far, and its faults."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], scale: tuple[float, float]) -> None:
         self.columns = columns
+        self.scale = scale
         self.readers: dict[str, None] = {}
         self.patients: dict[str, None] = {}
         self.rows: dict[tuple[str, str], int] = {}
@@ -273,8 +293,8 @@ class _Draft:
             value = math.nan
         if column == "call" and value not in (0.0, 1.0):
             self._fault("READERS_CALL_INVALID", "a call is neither 0 nor 1", row)
-        elif column == "rating" and not _RATINGS[0] <= value <= _RATINGS[1]:
-            reason = "a rating is no number from 0 to 100"
+        elif column == "rating" and not self.scale[0] <= value <= self.scale[1]:
+            reason = f"a rating is no number from {self.scale[0]:g} to {self.scale[1]:g}"
             self._fault("READERS_RATING_INVALID", reason, row)
         return value
 
@@ -304,7 +324,13 @@ def _gaps(
     incomplete: set[str] = set()
     blank_rows: list[int] = []
     unread = dict.fromkeys(readers, 0)
+    first_rows: dict[str, int] = {}
+    for (patient, _), row in draft.rows.items():
+        first_rows.setdefault(patient, row)
+    named: list[int] = []
     for patient in patients:
+        if any((patient, reader) not in draft.rows for reader in readers):
+            named.append(first_rows[patient])
         for reader in readers:
             if (patient, reader) not in draft.rows:
                 unread[reader] += 1
@@ -321,8 +347,8 @@ def _gaps(
         faults.append(_Fault("READERS_VALUE_MISSING", reason, tuple(sorted(blank_rows))))
     if any(unread.values()):
         counts = ", ".join(f"reader {i + 1}: {unread[r]}" for i, r in enumerate(readers))
-        reason = f"patients without a row for some reader ({counts})"
-        faults.append(_Fault("READERS_CASE_MISSING", reason))
+        reason = f"patients without a row for some reader ({counts}), who first stand in"
+        faults.append(_Fault("READERS_CASE_MISSING", reason, tuple(sorted(named))))
     return incomplete, faults
 
 

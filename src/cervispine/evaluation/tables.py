@@ -26,6 +26,7 @@ _TITLES = {
     "T5": "Each pair of models",
     "T6": "By stratum, the hardest level first",
     "T7": "Agreement among the readers",
+    "T8": "Models at the operating points of readers who gave calls only",
 }
 
 
@@ -57,6 +58,7 @@ def printed_tables(comparison: Comparison) -> dict[str, pd.DataFrame]:
             {
                 "model": item.model,
                 "endpoint": LABELS[item.endpoint],
+                "n": item.difference.n,
                 **_difference_cells(item.difference),
                 "readers": item.readers_are,
                 "statistic": _number(item.difference.statistic, 2),
@@ -79,13 +81,28 @@ def printed_tables(comparison: Comparison) -> dict[str, pd.DataFrame]:
             {
                 "stratum": item.stratum,
                 "level": item.level,
+                "n (+/-)": f"{item.positives + item.negatives} ({item.positives}/{item.negatives})",
                 "rater": item.rater,
+                "AUC": _EMPTY if item.auc is None else str(item.auc),
                 "sensitivity": _rate(item.sensitivity),
                 "specificity": _rate(item.specificity),
             }
             for item in comparison.strata
         ],
         "T7": list(_agreement_rows(comparison)),
+        "T8": [
+            {
+                "model": item.model,
+                "reader": item.reader,
+                "endpoint": LABELS[item.endpoint],
+                "n": item.difference.n,
+                "at the reader's": f"{LABELS[item.matched]} {item.at:.3f}",
+                "of the model": f"{item.model_rate:.3f}",
+                "of the reader": f"{item.reader_rate:.3f}",
+                "difference": _signed(item.difference),
+            }
+            for item in comparison.at_readers_points
+        ],
     }
     return {name: pd.DataFrame(table) for name, table in rows.items() if table}
 
@@ -129,6 +146,7 @@ def _reader_rows(comparison: Comparison) -> list[dict[str, Any]]:
                 "model": pair.model,
                 "reader": pair.reader,
                 "endpoint": LABELS[pair.endpoint],
+                "n": pair.difference.n,
                 **dict(zip(names, cells, strict=True)),
                 **_difference_cells(pair.difference),
                 "exact p": _EMPTY if counts is None else _p_value(pair.exact_p_value),
@@ -165,11 +183,12 @@ def _agreement_rows(comparison: Comparison) -> Iterable[dict[str, Any]]:
 
 
 def _difference_cells(difference: Difference) -> dict[str, str]:
+    return {"difference": _signed(difference), "p": _p_value(difference.p_value)}
+
+
+def _signed(difference: Difference | Estimate) -> str:
     interval = format_interval(difference.low, difference.high, signed=True)
-    return {
-        "difference": f"{difference.value:+.3f} {interval}",
-        "p": _p_value(difference.p_value),
-    }
+    return f"{difference.value:+.3f} {interval}"
 
 
 def _rate(estimate: Estimate | None) -> str:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import groupby
 from typing import Any
 
-import attrs
-
-from cervispine.evaluation.comparison import SCHEMA, SCHEMA_VERSION, Comparison
+from cervispine.evaluation.comparison import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    Comparison,
+)
+from cervispine.evaluation.paired import PairedCounts
 from cervispine.evaluation.performance import LABELS, RATES, Evaluation
-from cervispine.evaluation.results import format_p_value, json_ready
+from cervispine.evaluation.results import (
+    Estimate,
+    format_interval,
+    format_p_value,
+    json_fields,
+    json_ready,
+)
 
 __all__ = ["as_json", "summarise"]
+
+_FIGURES = ("auc", "sensitivity", "specificity")
 
 
 def summarise(comparison: Comparison) -> str:
@@ -49,20 +63,15 @@ def summarise(comparison: Comparison) -> str:
         ],
     )
     lines += _section(
-        "By stratum, the hardest level first",
+        "Model minus reader at the reader's operating point, described and not tested",
         [
-            f"{item.stratum} {item.level}, {item.rater}: "
-            + ", ".join(
-                f"{name} {rate} of {rate.n}"
-                for name, rate in (
-                    ("sensitivity", item.sensitivity),
-                    ("specificity", item.specificity),
-                )
-                if rate is not None
-            )
-            for item in comparison.strata
+            f"{item.model} - {item.reader}, {item.endpoint} at {item.matched} {item.at:.3f}: "
+            f"{item.model_rate:.3f} - {item.reader_rate:.3f} = {item.difference.value:+.3f} "
+            f"{format_interval(item.difference.low, item.difference.high, signed=True)}"
+            for item in comparison.at_readers_points
         ],
     )
+    lines += _section("By stratum, the hardest level first", list(_levels(comparison)))
     if comparison.agreement.fleiss is not None:
         lines += _section(
             "Agreement among the readers", [f"Fleiss' kappa {comparison.agreement.fleiss}"]
@@ -99,14 +108,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "model": pair.model,
                 "reader": pair.reader,
                 "endpoint": pair.endpoint,
-                "counts": None
-                if pair.counts is None
-                else {
-                    "both": pair.counts.both,
-                    "model_only": pair.counts.only_first,
-                    "reader_only": pair.counts.only_second,
-                    "neither": pair.counts.neither,
-                },
+                "counts": None if pair.counts is None else _counts(pair.counts),
                 "difference": pair.difference.to_dict(),
                 "exact_p_value": json_ready(pair.exact_p_value),
                 "adjusted_p_value": json_ready(pair.adjusted_p_value),
@@ -132,16 +134,22 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             }
             for pair in comparison.between_models
         ],
+        "model_at_readers_point": [
+            {
+                **json_fields(item, without=("difference",)),
+                "difference": item.difference.to_dict(),
+            }
+            for item in comparison.at_readers_points
+        ],
         "strata": [
             {
-                **attrs.asdict(item, recurse=False),
-                "sensitivity": None if item.sensitivity is None else item.sensitivity.to_dict(),
-                "specificity": None if item.specificity is None else item.specificity.to_dict(),
+                **json_fields(item, without=_FIGURES),
+                **{name: _figure(getattr(item, name)) for name in _FIGURES},
             }
             for item in comparison.strata
         ],
         "agreement": {
-            "fleiss_kappa": None if agreement.fleiss is None else agreement.fleiss.to_dict(),
+            "fleiss_kappa": _figure(agreement.fleiss),
             "cohen_kappa": [
                 {"first": first, "second": second, "kappa": kappa.to_dict()}
                 for (first, second), kappa in agreement.pairs.items()
@@ -168,16 +176,36 @@ def _section(title: str, items: list[str]) -> list[str]:
     return ["", title, *(f"  {item}" for item in items)] if items else []
 
 
+def _levels(comparison: Comparison) -> Iterator[str]:
+    """Give each level a line with its n, then a line for each rater."""
+    for (stratum, level), items in groupby(comparison.strata, lambda x: (x.stratum, x.level)):
+        figures = list(items)
+        yield (
+            f"{stratum} {level}: {figures[0].positives} positive, {figures[0].negatives} negative"
+        )
+        for item in figures:
+            named = {LABELS[name]: getattr(item, name) for name in _FIGURES}
+            held = [f"{name} {figure}" for name, figure in named.items() if figure is not None]
+            yield f"  {item.rater}: {', '.join(held) or 'no calls and no area here'}"
+
+
+def _figure(estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else estimate.to_dict()
+
+
+def _counts(counts: PairedCounts) -> dict[str, int]:
+    return {
+        "both": counts.both,
+        "model_only": counts.only_first,
+        "reader_only": counts.only_second,
+        "neither": counts.neither,
+    }
+
+
 def _degrees(df: float | None) -> str:
     return "" if df is None else f", df {df:.1f}"
 
 
 def _versions() -> dict[str, str]:
-    import numpy
-    import scipy
-    import statsmodels
-
-    import cervispine
-
-    modules = (cervispine, numpy, scipy, statsmodels)
-    return {module.__name__: str(module.__version__) for module in modules}
+    # From the metadata: importing statsmodels for its version would take half a second.
+    return {name: version(name) for name in ("cervispine", "numpy", "scipy", "statsmodels")}

@@ -1,0 +1,213 @@
+"""A model and a reader who gave calls only, at the reader's operating point.
+
+A reader without ratings is one point, and a model is a curve: the areas cannot be
+compared. So the model's threshold is moved until its specificity is the reader's, and
+the sensitivities are compared; and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from cervispine.evaluation.checking import Binary, Scores
+from cervispine.evaluation.comparison import ModelAtReadersPoint
+from cervispine.evaluation.delong import RankedCounts, ranked_counts
+from cervispine.evaluation.paired import PairedCounts, difference_of_counts
+from cervispine.evaluation.performance import Evaluation
+from cervispine.evaluation.results import Estimate
+from cervispine.evaluation.settings import Settings
+
+__all__ = ["compare_at_readers_points"]
+
+Counts = NDArray[np.int64]
+
+# Resamples are drawn in blocks of about this many counts, to bound the memory.
+_BLOCK = 2_000_000
+
+
+def compare_at_readers_points(
+    models: Mapping[str, Evaluation],
+    readers: Mapping[str, Evaluation],
+    groups: NDArray[np.int64] | None,
+    settings: Settings,
+) -> tuple[ModelAtReadersPoint, ...]:
+    """Each model at the operating point of each reader who gave calls and no ratings.
+
+    Parameters
+    ----------
+    models, readers
+        Of the same cases, in the same order.
+    groups
+        The cluster of each case, shape (cases,); ``None`` where each stands for itself.
+    settings
+        Confidence, resamples and seed.
+
+    Returns
+    -------
+    tuple of ModelAtReadersPoint
+        Differences with percentile intervals and without p-values: the threshold was
+        chosen on these very cases, so this describes, and tests nothing.
+
+    Notes
+    -----
+    The threshold is an estimate, and an interval that takes it as given is too short.
+    Each resample of the cases therefore finds the reader's rate and the model's threshold
+    anew (Platt, Hanley and Yang 2000, for one test at a fixed specificity; here the
+    reader's rate varies too). Resampled are the cases within each class, or whole
+    clusters. Where several thresholds have the reader's rate, the best for the model is
+    taken; where tied scores leave no such threshold, the point lies on the straight line
+    between its neighbours on the ROC curve. Simulated with 171 cases (67 positive,
+    binormal scores, areas of 0.8 to 0.97, 400 replicates each), the 95 % interval held the
+    true difference in 95 to 98 %, and in 94 to 97 % with scores rounded to half a standard
+    deviation.
+
+    References
+    ----------
+    Platt, Hanley and Yang 2000, Stat Med 19:313; Zhou and Qin 2005, Stat Med 24:465.
+    """
+    pairs = [
+        _Pair.of(model, reader, endpoint)
+        for endpoint in ("sensitivity", "specificity")
+        for model, reader in product(models.values(), readers.values())
+        if reader.scores is None and reader.calls is not None
+    ]
+    if not pairs:
+        return ()
+    drawn: list[list[Scores]] = [[] for _ in pairs]
+    for weights in _resamples(pairs[0].truth, groups, settings):
+        for differences, pair in zip(drawn, pairs, strict=True):
+            differences.append(pair.differences(weights))
+    return tuple(
+        pair.compared(np.concatenate(differences), settings)
+        for differences, pair in zip(drawn, pairs, strict=True)
+    )
+
+
+@attrs.frozen(eq=False)
+class _Pair:
+    """A model and a reader, ready to be matched under any weights of the cases."""
+
+    model: Evaluation
+    reader: Evaluation
+    endpoint: str
+    truth: Binary
+    calls: Binary
+    ranked: RankedCounts
+
+    @classmethod
+    def of(cls, model: Evaluation, reader: Evaluation, endpoint: str) -> _Pair:
+        assert model.scores is not None
+        assert reader.calls is not None
+        ranked = ranked_counts(model.truth, model.scores)
+        return cls(model, reader, endpoint, model.truth, reader.calls, ranked)
+
+    def rates(self, weights: Counts) -> tuple[Scores, Scores, Scores]:
+        """Match the model under weights of shape (resamples, cases).
+
+        Returns
+        -------
+        at, model, reader : ndarray of float64, shape (resamples,)
+            The reader's matched rate; the rates compared.
+        """
+        positive, negative = weights * self.truth, weights * (1 - self.truth)
+        detected = _at_or_above(positive, self.ranked)
+        cleared = negative.sum(axis=1, keepdims=True) - _at_or_above(negative, self.ranked)
+        found, spared = positive @ self.calls, negative @ (1 - self.calls)
+        positives, negatives = detected[:, 0], cleared[:, -1]
+        if self.endpoint == "sensitivity":
+            own = _matched(cleared, detected, spared)
+            return spared / negatives, own / positives, found / positives
+        # From the highest threshold down, sensitivity is what rises.
+        own = _matched(detected[:, ::-1], cleared[:, ::-1], found)
+        return found / positives, own / negatives, spared / negatives
+
+    def differences(self, weights: Counts) -> Scores:
+        """Model minus reader in each resample."""
+        _, model, reader = self.rates(weights)
+        return model - reader
+
+    def compared(self, resampled: Scores, settings: Settings) -> ModelAtReadersPoint:
+        """Put the difference of the cases as they are together with its interval."""
+        at, model, reader = (
+            float(rate[0]) for rate in self.rates(np.ones((1, self.truth.size), dtype=np.int64))
+        )
+        cases = int((self.truth == (1 if self.endpoint == "sensitivity" else 0)).sum())
+        tail = (1 - settings.confidence) / 2
+        low, high = (float(limit) for limit in np.quantile(resampled, [tail, 1 - tail]))
+        method = f"bootstrap percentile, {resampled.size} resamples, seed {settings.seed}"
+        estimate = Estimate(model - reader, low, high, method, cases)
+        if low == high:
+            estimate = _bound(model - reader, cases, settings.confidence)
+        return ModelAtReadersPoint(
+            model=self.model.name,
+            reader=self.reader.name,
+            endpoint=self.endpoint,
+            matched="specificity" if self.endpoint == "sensitivity" else "sensitivity",
+            at=at,
+            model_rate=model,
+            reader_rate=reader,
+            difference=estimate,
+        )
+
+
+def _matched(rising: Counts, falling: Counts, wanted: Counts) -> Scores:
+    """Return the falling count where the rising one first is what is wanted.
+
+    Both have the shape (resamples, points of the curve), ``wanted`` (resamples,). Where
+    the rising count passes over what is wanted, the point lies between its neighbours.
+    """
+    rows = np.arange(len(rising))
+    places = (rising >= wanted[:, None]).argmax(axis=1)
+    before = np.maximum(places - 1, 0)
+    step = rising[rows, places] - rising[rows, before]
+    back = np.where(step > 0, (rising[rows, places] - wanted) / np.maximum(step, 1), 0.0)
+    here = falling[rows, places]
+    between: Scores = here + back * (falling[rows, before] - here)
+    return between
+
+
+def _bound(value: float, cases: int, confidence: float) -> Estimate:
+    """Return a difference that no resample changes, with the score test's limits."""
+    gain = round(value * cases)
+    counts = PairedCounts(cases - abs(gain), max(gain, 0), max(-gain, 0), 0)
+    score = difference_of_counts(counts, confidence=confidence)
+    note = "no resample changes the difference, so its limits are those of a fixed threshold"
+    return Estimate(value, score.low, score.high, "Tango score interval", cases, note)
+
+
+def _at_or_above(weights: Counts, ranked: RankedCounts) -> Counts:
+    """Weight of the cases at or above each distinct score, and 0 above them all."""
+    by_score = np.add.reduceat(weights[:, ranked.order], ranked.starts, axis=1)
+    above = by_score[:, ::-1].cumsum(axis=1)[:, ::-1]
+    return np.concatenate([above, np.zeros((len(weights), 1), dtype=np.int64)], axis=1)
+
+
+def _resamples(
+    truth: Binary, groups: NDArray[np.int64] | None, settings: Settings
+) -> Iterator[Counts]:
+    """Blocks of how often each case was drawn, shape (at most block, cases)."""
+    generator = np.random.default_rng(settings.seed)
+    block = max(1, _BLOCK // truth.size)
+    for start in range(0, settings.resamples, block):
+        size = min(block, settings.resamples - start)
+        if groups is not None:
+            clusters = int(groups.max()) + 1
+            weights = _drawn(generator, clusters, size)[:, groups]
+            both = np.minimum(weights @ truth, weights @ (1 - truth)) > 0
+            yield weights[both]
+            continue
+        weights = np.empty((size, truth.size), dtype=np.int64)
+        for label in (0, 1):
+            members = np.flatnonzero(truth == label)
+            weights[:, members] = _drawn(generator, members.size, size)
+        yield weights
+
+
+def _drawn(generator: np.random.Generator, units: int, size: int) -> Counts:
+    counts: Counts = generator.multinomial(units, np.full(units, 1 / units), size=size)
+    return counts

@@ -1,0 +1,102 @@
+"""The figures hold what the numbers say."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from cervispine.evaluation import Evaluator, ReaderTable, net_benefit
+from cervispine.evaluation.plotting import KINDS
+from cervispine.exceptions import UsageError
+
+mpl.use("Agg")
+
+
+@pytest.fixture
+def comparison(truth_by_patient, scores_by_patient, readers):
+    return Evaluator().compare(truth_by_patient, scores_by_patient, readers, thresholds=0.5)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def lines(ax):
+    return {line.get_label(): line.get_xydata() for line in ax.get_lines()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_drawn_on_the_axes_given(comparison, kind):
+    ax = plt.figure().subplots()
+    assert comparison.plot(ax, kind=kind) is ax
+    assert ax.get_xlabel()
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    for model in comparison.models:
+        assert any(label.startswith(model) for label in told)
+    ax.figure.savefig(io.BytesIO(), format="svg")
+
+
+def test_the_readers_stand_at_their_rates(comparison):
+    drawn = lines(comparison.plot())
+    surgeon = comparison.readers["surgeon2"]
+    wanted = [[1 - surgeon.specificity.value, surgeon.sensitivity.value]]
+    np.testing.assert_allclose(drawn["surgeon2"], wanted)
+
+
+def test_the_forest_plot_has_a_row_for_each_opponent(comparison):
+    ax = comparison.plot(kind="differences")
+    rows = [text.get_text() for text in ax.get_yticklabels()]
+    opponents = ["surgeon1", "surgeon2", "surgeon3", "mean, these readers"]
+    opponents.append("mean, readers like these")
+    assert rows == [
+        *("Sensitivity", *opponents), *("Specificity", *opponents), *("AUC", *opponents)
+    ]  # fmt: skip
+    intervals = {tuple(line.get_xdata()) for line in ax.get_lines()}
+    for pair in comparison.against_readers:
+        if pair.endpoint != "accuracy":
+            assert (pair.difference.low, pair.difference.high) in intervals
+
+
+def test_decision_curves_are_net_benefits(comparison):
+    drawn = lines(comparison.plot(kind="decision"))
+    model = comparison.models["resnet50"]
+    at = drawn["resnet50"][:, 0]
+    wanted = net_benefit(model.truth, model.scores, at)
+    np.testing.assert_allclose(drawn["resnet50"][:, 1], wanted)
+
+
+def test_reliability_is_of_the_bins(comparison):
+    ax = comparison.models["resnet34"].plot(kind="calibration")
+    bins = comparison.models["resnet34"].calibration.bins
+    points = [line.get_xydata() for line in ax.get_lines() if len(line.get_xdata()) == len(bins)]
+    assert any(np.allclose(each, bins[:, :2]) for each in points)
+
+
+def test_nothing_rests_on_colour_alone(comparison):
+    ax = comparison.plot()
+    looks = [
+        (line.get_linestyle(), line.get_marker())
+        for line in ax.get_lines()
+        if str(line.get_label()).split(",")[0] in comparison.raters
+    ]
+    assert len(looks) == len(set(looks)) == 6
+
+
+def test_what_cannot_be_drawn_is_refused(comparison, truth_by_patient, scores_by_patient, readers):
+    with pytest.raises(UsageError, match="is not one of roc"):
+        comparison.plot(kind="pie")
+    with pytest.raises(UsageError, match="is not one of roc"):
+        comparison.models["resnet34"].plot(kind="differences")
+    logits = {"m": {p: 10 * s - 5 for p, s in scores_by_patient["resnet34"].items()}}
+    unbounded = Evaluator().compare(truth_by_patient, logits, readers, thresholds=0.0)
+    for kind in ("calibration", "decision"):
+        with pytest.raises(UsageError, match="no model gives probabilities"):
+            unbounded.plot(kind=kind)
+    nobody = ReaderTable.without_readers(truth_by_patient)
+    alone = Evaluator().compare(truth_by_patient, scores_by_patient, nobody, thresholds=0.5)
+    with pytest.raises(UsageError, match="no readers"):
+        alone.plot(kind="differences")
