@@ -131,7 +131,11 @@ def test_compare_needs_no_torch(phantom: PhantomCohort, tmp_path: Path, cohort: 
     )
     result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "out" / "figures" / "roc.svg").is_file()
+    figures = {path.stem for path in (tmp_path / "out" / "figures").glob("*.svg")}
+    assert figures == {"roc", "differences", "calibration", "decision"}
+    for name in ("T1", "T2", "T3", "T4"):
+        assert (tmp_path / "out" / "tables" / f"{name}.csv").is_file()
+        assert "\\toprule" in (tmp_path / "out" / "tables" / f"{name}.tex").read_text()
 
 
 @pytest.fixture

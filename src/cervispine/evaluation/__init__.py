@@ -23,7 +23,7 @@ calibration      whether probabilities mean what they say; net benefit
 thresholds       the operating point
 multiplicity     correction of a family of p-values
 results          Estimate, Difference, Test
-tables, wording, plotting   what the results print, write and draw
+tables, latex, wording, plotting, forest   what the results print, write and draw
 checking         what is refused before any statistic is computed
 """
 

@@ -247,6 +247,16 @@ class Comparison:
         return self._any.negatives
 
     @property
+    def figures(self) -> tuple[str, ...]:
+        """The kinds of plot that have something to show."""
+        kinds = ["roc"]
+        if self.readers:
+            kinds.append("differences")
+        if any(model.calibration is not None for model in self.models.values()):
+            kinds += ["calibration", "decision"]
+        return tuple(kinds)
+
+    @property
     def _any(self) -> Evaluation:
         return next(iter(self.models.values()))
 
@@ -273,6 +283,18 @@ class Comparison:
         from cervispine.evaluation.tables import printed_tables
 
         return printed_tables(self)
+
+    def to_csv(self) -> dict[str, str]:
+        """Return the tables as CSV, by name."""
+        from cervispine.evaluation.tables import as_csv
+
+        return as_csv(self)
+
+    def to_latex(self) -> dict[str, str]:
+        """Return the tables as LaTeX (booktabs), by name, with what each rests on below."""
+        from cervispine.evaluation.latex import as_latex
+
+        return as_latex(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON-ready values: the file comparison.json."""

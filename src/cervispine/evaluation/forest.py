@@ -21,7 +21,6 @@ __all__ = ["plot_differences"]
 # Accuracy hides what sensitivity and specificity show, so it is in the table only.
 _ENDPOINTS = ("sensitivity", "specificity", "auc")
 _MEANS = {"fixed": "mean, these readers", "random": "mean, readers like these"}
-_ROW_INCHES = 0.34
 
 
 @attrs.frozen
@@ -52,7 +51,7 @@ def plot_differences(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
         raise UsageError("there are no readers to differ from", where="kind")
     models = list(comparison.models)
     if ax is None:
-        ax = new_axes(6.5, 1.2 + _ROW_INCHES * len(rows))
+        ax = new_axes("differences", len(rows))
     ax.axvline(0, color="0.6", linewidth=0.8, zorder=1)
     step = 0.7 / max(1, len(models))
     for height, row in enumerate(rows):

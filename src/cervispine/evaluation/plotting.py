@@ -19,10 +19,11 @@ from cervispine.exceptions import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from cervispine.evaluation.comparison import Comparison
 
-__all__ = ["KINDS", "plot_comparison", "plot_evaluation", "style_of"]
+__all__ = ["KINDS", "figure_of", "new_axes", "plot_comparison", "plot_evaluation", "style_of"]
 
 KINDS = ("roc", "differences", "calibration", "decision")
 
@@ -46,17 +47,36 @@ def plot_comparison(comparison: Comparison, kind: str, *, ax: Axes | None = None
     return _plot(comparison.models, comparison.readers, kind, ax)
 
 
+def figure_of(comparison: Comparison, kind: str) -> Figure:
+    """Return one of the ``KINDS`` as a figure to be saved, which belongs to no window."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    ax = plot_comparison(comparison, kind, ax=figure.subplots())
+    rows = len(ax.get_yticks()) if kind == "differences" else 0
+    figure.set_size_inches(*size_of(kind, rows))
+    return figure
+
+
+def size_of(kind: str, rows: int = 0) -> tuple[float, float]:
+    """Return width and height in inches; a forest plot is as high as its rows need."""
+    return {
+        "differences": (6.5, 1.2 + 0.34 * rows),
+        "decision": (6.0, 4.5),
+    }.get(kind, (5.5, 5.5))
+
+
 def plot_evaluation(evaluation: Evaluation, kind: str, *, ax: Axes | None = None) -> Axes:
     """Draw one model alone; see ``Evaluation.plot``."""
     choose(kind, ("roc", "calibration", "decision"), "kind")
     return _plot({evaluation.name: evaluation}, {}, kind, ax)
 
 
-def new_axes(width: float, height: float) -> Axes:
-    """Return axes of a new figure of that size, in inches."""
+def new_axes(kind: str, rows: int = 0) -> Axes:
+    """Return axes of a new figure of pyplot's, which a notebook shows."""
     from matplotlib import pyplot as plt
 
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return plt.subplots(figsize=size_of(kind, rows), layout="constrained")[1]
 
 
 def style_of(place: int) -> tuple[str, str | tuple[int, tuple[float, ...]], str]:
@@ -75,7 +95,7 @@ def _plot(
     ax: Axes | None,
 ) -> Axes:
     if kind == "roc":
-        return _plot_roc(models, readers, ax or new_axes(5.5, 5.5))
+        return _plot_roc(models, readers, ax or new_axes(kind))
     calibrated = {name: model for name, model in models.items() if model.calibration is not None}
     if not calibrated:
         raise UsageError(
@@ -84,8 +104,8 @@ def _plot(
             advice="scores outside 0 to 1 have neither calibration nor net benefit",
         )
     if kind == "calibration":
-        return _plot_calibration(calibrated, models, ax or new_axes(5.5, 5.5))
-    return _plot_decision(calibrated, models, readers, ax or new_axes(6.0, 4.5))
+        return _plot_calibration(calibrated, models, ax or new_axes(kind))
+    return _plot_decision(calibrated, models, readers, ax or new_axes(kind))
 
 
 def _plot_roc(

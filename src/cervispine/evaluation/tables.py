@@ -1,24 +1,31 @@
-"""The tables of a comparison, as data frames and as HTML."""
+"""The tables of a comparison: as rows, as data frames, as CSV and as HTML."""
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from cervispine.evaluation.calibration import net_benefit
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.performance import LABELS, RATES, Evaluation
 from cervispine.evaluation.results import Difference, Estimate, format_interval
+from cervispine.records.tables import safe_cell
 
-__all__ = ["as_html", "printed_tables", "rater_frame"]
+if TYPE_CHECKING:
+    import pandas as pd
 
-_EMPTY = "-"
+__all__ = ["EMPTY", "TITLES", "as_csv", "as_html", "printed_tables", "rater_frame", "table_rows"]
+
+EMPTY = "-"
 _ACTING = (0.1, 0.2, 0.3, 0.5)
-_TITLES = {
+# Columns whose cells people have named, and could have named like a formula.
+_NAMES = ("model", "reader", "rater", "first", "second", "readers", "stratum", "level")
+TITLES = {
     "T1": "Raters",
     "T2": "Each model and reader",
     "T3": "Each model and the mean of the readers",
@@ -32,6 +39,8 @@ _TITLES = {
 
 def rater_frame(comparison: Comparison) -> pd.DataFrame:
     """One row for each rater, with each figure and its limits in numbers."""
+    import pandas as pd
+
     rows: dict[str, dict[str, Any]] = {}
     for name, rater in comparison.raters.items():
         row: dict[str, Any] = {
@@ -51,6 +60,18 @@ def rater_frame(comparison: Comparison) -> pd.DataFrame:
 
 def printed_tables(comparison: Comparison) -> dict[str, pd.DataFrame]:
     """Return the tables as they are printed, by name; one without rows is left out."""
+    import pandas as pd
+
+    return {name: pd.DataFrame(rows) for name, rows in table_rows(comparison).items()}
+
+
+def as_csv(comparison: Comparison) -> dict[str, str]:
+    """Return each table that has rows as CSV, by name; names cannot pass for formulas."""
+    return {name: _csv(rows) for name, rows in table_rows(comparison).items()}
+
+
+def table_rows(comparison: Comparison) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each table that has any, by name, each cell as it is printed."""
     rows: dict[str, list[dict[str, Any]]] = {
         "T1": [_rater_row(rater) for rater in comparison.raters.values()],
         "T2": _reader_rows(comparison),
@@ -83,7 +104,7 @@ def printed_tables(comparison: Comparison) -> dict[str, pd.DataFrame]:
                 "level": item.level,
                 "n (+/-)": f"{item.positives + item.negatives} ({item.positives}/{item.negatives})",
                 "rater": item.rater,
-                "AUC": _EMPTY if item.auc is None else str(item.auc),
+                "AUC": EMPTY if item.auc is None else str(item.auc),
                 "sensitivity": _rate(item.sensitivity),
                 "specificity": _rate(item.specificity),
             }
@@ -104,7 +125,7 @@ def printed_tables(comparison: Comparison) -> dict[str, pd.DataFrame]:
             for item in comparison.at_readers_points
         ],
     }
-    return {name: pd.DataFrame(table) for name, table in rows.items() if table}
+    return {name: table for name, table in rows.items() if table}
 
 
 def as_html(comparison: Comparison) -> str:
@@ -116,17 +137,28 @@ def as_html(comparison: Comparison) -> str:
         "within each endpoint.</p>"
     ]
     for name, table in comparison.tables().items():
-        parts.append(f"<h4>{name}. {_TITLES[name]}</h4>{table.to_html(index=False, border=0)}")
+        parts.append(f"<h4>{name}. {TITLES[name]}</h4>{table.to_html(index=False, border=0)}")
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in comparison.notes)
     return "\n".join([*parts, f"<ul>{notes}</ul>"])
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow(
+            safe_cell(cell) if column in _NAMES else cell for column, cell in row.items()
+        )
+    return buffer.getvalue()
 
 
 def _rater_row(rater: Evaluation) -> dict[str, Any]:
     return {
         "rater": rater.name,
         "n (+/-)": f"{rater.n} ({rater.positives}/{rater.negatives})",
-        "AUC": _EMPTY if rater.auc is None else str(rater.auc),
-        "threshold": _EMPTY if rater.threshold is None else str(rater.threshold),
+        "AUC": EMPTY if rater.auc is None else str(rater.auc),
+        "threshold": EMPTY if rater.threshold is None else str(rater.threshold),
         **{LABELS[rate]: _rate(getattr(rater, rate)) for rate in RATES},
     }
 
@@ -136,7 +168,7 @@ def _reader_rows(comparison: Comparison) -> list[dict[str, Any]]:
     for pair in comparison.against_readers:
         counts = pair.counts
         cells: tuple[Any, ...] = (
-            (_EMPTY,) * 4
+            (EMPTY,) * 4
             if counts is None
             else (counts.both, counts.only_first, counts.only_second, counts.neither)
         )
@@ -149,7 +181,7 @@ def _reader_rows(comparison: Comparison) -> list[dict[str, Any]]:
                 "n": pair.difference.n,
                 **dict(zip(names, cells, strict=True)),
                 **_difference_cells(pair.difference),
-                "exact p": _EMPTY if counts is None else _p_value(pair.exact_p_value),
+                "exact p": EMPTY if counts is None else _p_value(pair.exact_p_value),
                 "corrected p": _p_value(pair.adjusted_p_value),
             }
         )
@@ -163,7 +195,7 @@ def _calibration_row(rater: Evaluation) -> Iterable[dict[str, Any]]:
     everybody = net_benefit(rater.truth, np.ones(rater.n), _ACTING)
     yield {
         "model": rater.name,
-        "Brier": _EMPTY if rater.brier is None else str(rater.brier),
+        "Brier": EMPTY if rater.brier is None else str(rater.brier),
         "slope": _number(rater.calibration.slope, 2),
         "intercept": _number(rater.calibration.intercept, 2),
         "ECE": _number(rater.calibration.ece, 3),
@@ -193,7 +225,7 @@ def _signed(difference: Difference | Estimate) -> str:
 
 def _rate(estimate: Estimate | None) -> str:
     if estimate is None:
-        return _EMPTY
+        return EMPTY
     return f"{round(estimate.value * estimate.n)}/{estimate.n}, {estimate}"
 
 
@@ -204,4 +236,4 @@ def _p_value(p_value: float | None) -> str:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return _EMPTY if value is None else f"{value:.{digits}f}"
+    return EMPTY if value is None else f"{value:.{digits}f}"

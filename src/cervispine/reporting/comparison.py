@@ -1,4 +1,4 @@
-"""A comparison as JSON, tables (CSV) and figures (SVG)."""
+"""A comparison as JSON, tables (CSV, LaTeX) and figures (SVG)."""
 
 from __future__ import annotations
 
@@ -17,23 +17,27 @@ __all__ = ["save_comparison"]
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> None:
-    """Write ``comparison.json``, ``comparison.txt``, ``tables/*.csv`` and ``figures/roc.svg``.
+    """Write ``comparison.json``, ``comparison.txt``, ``tables/`` and ``figures/``.
+
+    The tables are CSV and LaTeX; the figures (SVG) are ``roc`` and, where there is something
+    to draw, ``differences``, ``calibration`` and ``decision``.
 
     Raises
     ------
     ResourceError
         When the folder cannot be written.
     """
-    from matplotlib.figure import Figure
+    from cervispine.evaluation.plotting import figure_of
 
     write_json(folder / "comparison.json", comparison.to_dict())
     write_text(folder / "comparison.txt", comparison.summary() + "\n")
     tables = make_folder(folder / "tables")
-    for name, table in comparison.tables().items():
-        write_text(tables / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
-    comparison.plot(ax=figure.subplots())
-    write_bytes(make_folder(folder / "figures") / "roc.svg", _svg(figure))
+    for ending, texts in (("csv", comparison.to_csv()), ("tex", comparison.to_latex())):
+        for name, text in texts.items():
+            write_text(tables / f"{name}.{ending}", text)
+    figures = make_folder(folder / "figures")
+    for kind in comparison.figures:
+        write_bytes(figures / f"{kind}.svg", _svg(figure_of(comparison, kind)))
 
 
 def _svg(figure: Figure) -> bytes:
