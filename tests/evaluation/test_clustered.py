@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cervispine.evaluation import Evaluator, ReaderTable, mcnemar
+from cervispine.evaluation import Evaluator, ReaderTable, mcnemar, paired_difference
 from cervispine.evaluation.clustered import clustered_difference
 from cervispine.exceptions import MismatchedCasesError
 
@@ -42,10 +42,15 @@ def test_the_other_way_round_is_the_other_sign(right):
     assert one.p_value == other.p_value
 
 
-def test_raters_who_do_not_differ_have_no_interval_and_p_one(right):
+def test_raters_who_do_not_differ_have_the_interval_of_one_case_a_cluster(right):
     same = clustered_difference(right[0], right[0], np.arange(60) // 2)
-    assert (same.value, same.low, same.p_value) == (0.0, None, 1.0)
-    assert "too few clusters" in same.note
+    wanted = paired_difference(np.ones(30), np.ones(30))
+    assert (same.value, same.p_value) == (0.0, 1.0)
+    assert (same.low, same.high) == (wanted.low, wanted.high)
+    assert "do not scatter" in same.note
+    whole = clustered_difference(np.ones(60, bool), np.zeros(60, bool), np.arange(60) // 2)
+    assert whole.value == whole.high == 1.0
+    assert whole.low == paired_difference(np.ones(30), np.zeros(30)).low < 1.0
 
 
 def test_a_clustered_comparison_allows_for_clusters(columns):

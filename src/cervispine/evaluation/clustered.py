@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cervispine.evaluation.paired import PairedCounts, difference_of_counts
 from cervispine.evaluation.results import Difference
 
 __all__ = ["clustered_difference"]
@@ -31,7 +32,7 @@ def clustered_difference(
     Returns
     -------
     Difference
-        Without an interval where the raters differ in no case or in one cluster only.
+        Where the clusters do not scatter at all, with the limits of one case a cluster.
 
     Notes
     -----
@@ -55,12 +56,19 @@ def clustered_difference(
     value = float(sums.sum() / cases)
     scope = "patients like these, these two raters"
     method = f"normal, {clusters} clusters (Obuchowski 1998)"
-    if np.count_nonzero(sums) < 2:
-        note = "the raters differ in too few clusters for an interval"
-        p_value = 1.0 if value == 0 else None
-        return Difference(value, None, None, None, None, p_value, method, scope, cases, note)
+    scatter = float(np.sum((sums - sizes * value) ** 2))
+    if scatter == 0:
+        # Nowhere a difference, or everywhere the whole: the clusters are the trials.
+        gain = round(value * clusters)
+        counts = PairedCounts(clusters - abs(gain), max(gain, 0), max(-gain, 0), 0)
+        score = difference_of_counts(counts, confidence=confidence)
+        note = "the clusters do not scatter, so the interval is that of one case a cluster"
+        method = "Tango score interval of the clusters; McNemar mid-p of the clusters"
+        return Difference(
+            value, score.low, score.high, None, None, score.p_value, method, scope, cases, note
+        )
     scale = clusters / (clusters - 1) / cases**2
-    half = float(ndtri((1 + confidence) / 2)) * np.sqrt(scale * np.sum((sums - sizes * value) ** 2))
+    half = float(ndtri((1 + confidence) / 2) * np.sqrt(scale * scatter))
     z = value / float(np.sqrt(scale * np.sum(sums**2)))
-    low, high = max(-1.0, value - float(half)), min(1.0, value + float(half))
+    low, high = max(-1.0, value - half), min(1.0, value + half)
     return Difference(value, low, high, z, None, float(2 * ndtr(-abs(z))), method, scope, cases)
