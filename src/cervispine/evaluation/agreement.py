@@ -73,8 +73,6 @@ def estimate_cohen_kappa(
     confidence: float = 0.95,
 ) -> Estimate:
     """As ``cohen_kappa``, with what there is to warn of in the note."""
-    from statsmodels.stats.inter_rater import cohens_kappa
-
     choose(weights, ("none", "linear", "quadratic"), "weights")
     check_confidence(confidence)
     table = _ratings([a, b])
@@ -83,11 +81,9 @@ def estimate_cohen_kappa(
     size = int(codes.max()) + 1
     _refuse_one_category(size)
     counts = np.bincount(first * size + second, minlength=size * size).reshape(size, size)
-    weighting = None if weights == "none" else weights
-    with np.errstate(invalid="ignore", divide="ignore"):  # a test of kappa that is not used
-        result = cohens_kappa(counts, wt=weighting)
+    value, error = _weighted_kappa(counts / first.size, _agreement_weights(size, weights))
     name = "Cohen's kappa" if weights == "none" else f"Cohen's kappa, {weights} weights"
-    return _estimate(float(result.kappa), float(result.std_kappa), name, first.size, confidence)
+    return _estimate(value, error / np.sqrt(first.size), name, first.size, confidence)
 
 
 def fleiss_kappa(calls: ArrayLike, *, confidence: float = 0.95) -> Estimate:
@@ -164,7 +160,7 @@ def cochran_q(calls: ArrayLike) -> Test:
     ----------
     Cochran 1950, Biometrika 37:256.
     """
-    from statsmodels.stats.contingency_tables import cochrans_q
+    from scipy.special import chdtrc
 
     rows = [as_binary(row, "calls") for row in np.atleast_2d(np.asarray(calls, dtype=float))]
     table = np.stack(rows)
@@ -172,8 +168,33 @@ def cochran_q(calls: ArrayLike) -> Test:
     method = "Cochran's Q"
     if (table == table[0]).all():
         return Test(0.0, len(table) - 1.0, 1.0, method)
-    result = cochrans_q(table.T)
-    return Test(float(result.statistic), float(result.df), float(result.pvalue), method)
+    raters, total = len(table), table.sum()
+    between = raters * np.sum(table.sum(axis=1) ** 2) - total**2
+    within = raters * total - np.sum(table.sum(axis=0) ** 2)
+    statistic = float((raters - 1) * between / within)
+    return Test(statistic, raters - 1.0, float(chdtrc(raters - 1, statistic)), method)
+
+
+def _agreement_weights(size: int, weights: str) -> NDArray[np.float64]:
+    """How far each pair of categories agrees, from 0 to 1, shape (size, size)."""
+    if weights == "none":
+        return np.eye(size)
+    apart = np.abs(np.subtract.outer(np.arange(size), np.arange(size))) / (size - 1)
+    return 1 - apart ** (1 if weights == "linear" else 2)
+
+
+def _weighted_kappa(
+    shares: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return kappa, and its standard error times the root of the number of cases."""
+    first, second = shares.sum(axis=1), shares.sum(axis=0)
+    observed, chance = float(np.sum(weights * shares)), float(first @ weights @ second)
+    kappa = (observed - chance) / (1 - chance)
+    # Fleiss, Cohen and Everitt 1969: the large-sample variance of weighted kappa.
+    expected = (weights @ second)[:, None] + (first @ weights)[None, :]
+    spread = np.sum(shares * (weights - expected * (1 - kappa)) ** 2)
+    variance = float(spread - (kappa - chance * (1 - kappa)) ** 2) / (1 - chance) ** 2
+    return kappa, float(np.sqrt(max(variance, 0.0)))
 
 
 def _estimate(value: float, error: float, name: str, n: int, confidence: float) -> Estimate:

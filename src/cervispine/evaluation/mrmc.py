@@ -155,7 +155,7 @@ def _figures(
 def _random_readers(
     psi: Scores, covariances: Scores, name: str, n: int, confidence: float
 ) -> Difference:
-    from scipy.stats import t as student
+    from scipy.special import stdtr, stdtrit
 
     readers = psi.size
     off_diagonal = covariances[~np.eye(readers, dtype=bool)].mean()
@@ -176,8 +176,8 @@ def _random_readers(
     # Readers without any scatter leave the scatter of cases, whose df are infinite.
     df = denominator**2 / (scatter**2 / (readers - 1)) if scatter > _ZERO_VARIANCE else np.inf
     t = value / error
-    half = float(student.ppf((1 + confidence) / 2, df)) * error
-    p_value = float(2 * student.sf(abs(t), df))
+    half = float(stdtrit(df, (1 + confidence) / 2)) * error
+    p_value = float(2 * stdtr(df, -abs(t)))
     return _difference(value, half, t, df, p_value, method, scope, n, note)
 
 

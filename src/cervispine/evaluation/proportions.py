@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import math
+from typing import Literal
 
 from cervispine.evaluation.checking import check_confidence, choose
 from cervispine.evaluation.results import Estimate
@@ -10,11 +11,7 @@ from cervispine.exceptions import EvaluationError
 
 __all__ = ["proportion"]
 
-_SciPyName = Literal["wilson", "exact"]
-_NAMES: Final[dict[str, tuple[_SciPyName, str]]] = {
-    "wilson": ("wilson", "Wilson"),
-    "clopper-pearson": ("exact", "Clopper-Pearson"),
-}
+_NAMES = {"wilson": "Wilson", "clopper-pearson": "Clopper-Pearson"}
 
 
 def proportion(
@@ -46,8 +43,6 @@ def proportion(
     ----------
     Wilson 1927, JASA 22:209; Clopper and Pearson 1934, Biometrika 26:404.
     """
-    from scipy.stats import binomtest
-
     choose(method, tuple(_NAMES), "method")
     check_confidence(confidence)
     if trials == 0:
@@ -60,8 +55,27 @@ def proportion(
             where="successes, trials",
             code="COUNTS_INVALID",
         )
-    scipy_name, name = _NAMES[method]
-    interval = binomtest(int(successes), int(trials)).proportion_ci(confidence, method=scipy_name)
-    return Estimate(
-        successes / trials, float(interval.low), float(interval.high), name, int(trials)
-    )
+    limits = _wilson if method == "wilson" else _clopper_pearson
+    low, high = limits(int(successes), int(trials), (1 - confidence) / 2)
+    return Estimate(successes / trials, low, high, _NAMES[method], int(trials))
+
+
+# scipy.stats.binomtest has the same limits; importing it would take as long as a comparison.
+
+
+def _wilson(successes: int, trials: int, tail: float) -> tuple[float, float]:
+    from scipy.special import ndtri
+
+    z = float(ndtri(1 - tail))
+    failures, total = trials - successes, trials + z**2
+    middle = (successes + z**2 / 2) / total
+    half = z / total * math.sqrt(successes * failures / trials + z**2 / 4)
+    return middle - half if successes else 0.0, middle + half if failures else 1.0
+
+
+def _clopper_pearson(successes: int, trials: int, tail: float) -> tuple[float, float]:
+    from scipy.special import betaincinv
+
+    failures = trials - successes
+    low = float(betaincinv(successes, failures + 1, tail)) if successes else 0.0
+    return low, float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
