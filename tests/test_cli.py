@@ -109,7 +109,7 @@ def test_train_and_predict(run: Run, phantom: PhantomCohort, tmp_path: Path) -> 
     assert saved["schema"] == "cervispine/comparison"
 
 
-def test_compare_needs_no_torch(phantom: PhantomCohort, tmp_path: Path, cohort: Cohort) -> None:
+def test_compare_needs_no_torch_and_imports_nothing_slow(phantom: PhantomCohort, tmp_path: Path, cohort: Cohort) -> None:
     scores = tmp_path / "scores.csv"
     rows = [f"{name},any,{0.1 + 0.8 * label}" for name, label in zip(
         cohort.patients, cohort.labels, strict=True)]  # fmt: skip
@@ -127,7 +127,11 @@ def test_compare_needs_no_torch(phantom: PhantomCohort, tmp_path: Path, cohort: 
         "sys.meta_path.insert(0, NoTorch())\n"
         "from cervispine.cli import main\n"
         f"sys.argv = {['cervispine', *map(str, arguments)]}\n"
-        "main()"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    slow = {'pandas', 'sklearn', 'scipy.optimize', 'scipy.stats', 'statsmodels'}\n"
+        "    assert not slow & set(sys.modules), slow & set(sys.modules)\n"
     )
     result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert result.returncode == 0, result.stderr

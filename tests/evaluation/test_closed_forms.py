@@ -8,11 +8,13 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import cochrans_q, mcnemar
 from statsmodels.stats.inter_rater import cohens_kappa
 
 import cervispine.evaluation as ev
+from cervispine.evaluation.roots import crossing
 from cervispine.exceptions import StatisticsWarning
 
 counts = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -71,6 +73,17 @@ def test_recalibration_equals_statsmodels(seed, strength):
     ours = ev.calibration(truth, 1 / (1 + np.exp(-logits)))
     fit = sm.GLM(truth, sm.add_constant(logits), family=sm.families.Binomial()).fit(tol=1e-12)
     assert (ours.joint_intercept, ours.slope) == pytest.approx(tuple(fit.params), rel=1e-6)
+
+
+@given(st.floats(-0.99, 0.99), st.booleans())
+def test_a_crossing_is_that_of_brentq(root, falling):
+    sign = -1 if falling else 1
+
+    def rising(x):
+        return sign * ((x - root) ** 3 + (x - root))
+
+    ends = (1.0, -1.0) if falling else (-1.0, 1.0)
+    assert crossing(rising, *ends) == pytest.approx(brentq(rising, -1, 1), abs=1e-12)
 
 
 def test_classes_that_do_not_overlap_have_no_slope():

@@ -55,7 +55,8 @@ def test_the_forest_plot_has_a_row_for_each_opponent(comparison):
     assert rows == [
         *("Sensitivity", *opponents), *("Specificity", *opponents), *("AUC", *opponents)
     ]  # fmt: skip
-    intervals = {tuple(line.get_xdata()) for line in ax.get_lines()}
+    segments = [segment for group in ax.collections for segment in group.get_segments()]
+    intervals = {tuple(segment[:, 0]) for segment in segments}
     for pair in comparison.against_readers:
         if pair.endpoint != "accuracy":
             assert (pair.difference.low, pair.difference.high) in intervals

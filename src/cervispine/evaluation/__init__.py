@@ -24,7 +24,7 @@ thresholds       the operating point
 multiplicity     correction of a family of p-values
 results          Estimate, Difference, Test
 tables, latex, wording, plotting, forest   what the results print, write and draw
-checking         what is refused before any statistic is computed
+checking, roots  what is refused before any statistic is computed; where a function is zero
 """
 
 from __future__ import annotations

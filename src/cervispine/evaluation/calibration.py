@@ -17,6 +17,7 @@ from cervispine.evaluation.checking import (
     check_same_length,
 )
 from cervispine.evaluation.results import json_fields
+from cervispine.evaluation.roots import crossing
 from cervispine.exceptions import EvaluationError, UsageError
 
 __all__ = ["Calibration", "calibration", "net_benefit"]
@@ -196,13 +197,12 @@ def _recalibration(truth: Binary, logits: Scores) -> tuple[float | None, float |
 
 def _in_the_large(truth: Binary, logits: Scores) -> float:
     """Find the shift of the logits at which as many positives are expected as there are."""
-    from scipy.optimize import brentq
     from scipy.special import expit
 
     # Both classes are there and the logits are clipped, so the root lies well inside.
-    limit = 2 * np.log(truth.size) - 2 * np.log(_CLIP)
-    return float(
-        brentq(lambda shift: float(expit(logits + shift).sum()) - truth.sum(), -limit, limit)
+    limit = float(2 * np.log(truth.size) - 2 * np.log(_CLIP))
+    return crossing(
+        lambda shift: float(expit(logits + shift).sum()) - float(truth.sum()), -limit, limit
     )
 
 

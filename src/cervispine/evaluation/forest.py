@@ -53,16 +53,18 @@ def plot_differences(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     if ax is None:
         ax = new_axes("differences", len(rows))
     ax.axvline(0, color="0.6", linewidth=0.8, zorder=1)
-    step = 0.7 / max(1, len(models))
     for height, row in enumerate(rows):
-        for name, difference in (row.differences or {}).items():
-            place = models.index(name)
-            _draw(ax, difference, height + step * (place - (len(models) - 1) / 2), place)
         if row.differences is None and height:
             ax.axhline(height - 0.5, color="0.85", linewidth=0.8)
+    step = 0.7 / max(1, len(models))
     for place, name in enumerate(models):
-        colour, _, marker = style_of(place)
-        ax.plot([], [], color=colour, marker=marker, label=name)
+        aside = step * (place - (len(models) - 1) / 2)
+        found = [
+            (height + aside, row.differences[name])
+            for height, row in enumerate(rows)
+            if row.differences is not None and name in row.differences
+        ]
+        _draw(ax, name, place, found)
     ax.set_yticks(range(len(rows)), [row.label for row in rows])
     for tick, row in zip(ax.get_yticklabels(), rows, strict=True):
         tick.set_fontweight("bold" if row.differences is None else "normal")
@@ -89,11 +91,24 @@ def _rows(comparison: Comparison, endpoint: str) -> list[_Row]:
     return [_Row(heading[0].upper() + heading[1:]), *rows] if rows else []
 
 
-def _draw(ax: Axes, difference: Difference, height: float, place: int) -> None:
-    """Draw one difference; without an interval it is a hollow point."""
+def _draw(ax: Axes, name: str, place: int, found: list[tuple[float, Difference]]) -> None:
+    """Draw one model's differences; one without an interval is a hollow point."""
     colour, _, marker = style_of(place)
-    face = "white"
-    if difference.low is not None and difference.high is not None:
-        face = colour
-        ax.plot([difference.low, difference.high], [height] * 2, color=colour, linewidth=1.4)
-    ax.plot(difference.value, height, marker, color=colour, markersize=5.5, markerfacecolor=face)
+    for limits in (True, False):
+        held = [
+            (height, each.value, each.low, each.high)
+            for height, each in found
+            if (each.low is not None and each.high is not None) == limits
+        ]
+        heights, values, lows, highs = zip(*held, strict=True) if held else ((),) * 4
+        if limits:
+            ax.hlines(heights, lows, highs, color=colour, linewidth=1.4)
+        ax.plot(
+            values,
+            heights,
+            marker,
+            color=colour,
+            markersize=5.5,
+            markerfacecolor=colour if limits else "white",
+            label=name if limits else None,
+        )

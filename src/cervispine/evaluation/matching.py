@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import TypeAlias
 
 import attrs
 import numpy as np
@@ -24,7 +25,8 @@ from cervispine.evaluation.settings import Settings
 
 __all__ = ["compare_at_readers_points"]
 
-Counts = NDArray[np.int64]
+Counts: TypeAlias = NDArray[np.int64]
+_Key: TypeAlias = tuple[str, str, str]
 
 # Resamples are drawn in blocks of about this many counts, to bound the memory.
 _BLOCK = 2_000_000
@@ -70,89 +72,97 @@ def compare_at_readers_points(
     ----------
     Platt, Hanley and Yang 2000, Stat Med 19:313; Zhou and Qin 2005, Stat Med 24:465.
     """
-    pairs = [
-        _Pair.of(model, reader, endpoint)
-        for endpoint in ("sensitivity", "specificity")
-        for model, reader in product(models.values(), readers.values())
+    curves = {
+        name: ranked_counts(model.truth, model.scores)
+        for name, model in models.items()
+        if model.scores is not None
+    }
+    calls = {
+        name: reader.calls
+        for name, reader in readers.items()
         if reader.scores is None and reader.calls is not None
-    ]
-    if not pairs:
+    }
+    if not calls:
         return ()
-    drawn: list[list[Scores]] = [[] for _ in pairs]
-    for weights in _resamples(pairs[0].truth, groups, settings):
-        for differences, pair in zip(drawn, pairs, strict=True):
-            differences.append(pair.differences(weights))
+    truth = next(iter(models.values())).truth
+    matching = _Matching(truth, curves, calls)
+    drawn: dict[_Key, list[Scores]] = {key: [] for key in matching.keys}
+    for weights in _resamples(truth, groups, settings):
+        for key, (_, own, theirs) in matching.rates(weights).items():
+            drawn[key].append(own - theirs)
+    observed = matching.rates(np.ones((1, truth.size), dtype=np.int64))
     return tuple(
-        pair.compared(np.concatenate(differences), settings)
-        for differences, pair in zip(drawn, pairs, strict=True)
+        _compared(key, truth, observed[key], np.concatenate(drawn[key]), settings)
+        for key in matching.keys
     )
 
 
 @attrs.frozen(eq=False)
-class _Pair:
-    """A model and a reader, ready to be matched under any weights of the cases."""
+class _Matching:
+    """The models' curves and the readers' calls, to be matched under any weights of the cases."""
 
-    model: Evaluation
-    reader: Evaluation
-    endpoint: str
     truth: Binary
-    calls: Binary
-    ranked: RankedCounts
+    curves: Mapping[str, RankedCounts]
+    calls: Mapping[str, Binary]
 
-    @classmethod
-    def of(cls, model: Evaluation, reader: Evaluation, endpoint: str) -> _Pair:
-        assert model.scores is not None
-        assert reader.calls is not None
-        ranked = ranked_counts(model.truth, model.scores)
-        return cls(model, reader, endpoint, model.truth, reader.calls, ranked)
+    @property
+    def keys(self) -> list[_Key]:
+        """Endpoint, model and reader of each comparison, in the order of the tables."""
+        return list(product(("sensitivity", "specificity"), self.curves, self.calls))
 
-    def rates(self, weights: Counts) -> tuple[Scores, Scores, Scores]:
-        """Match the model under weights of shape (resamples, cases).
+    def rates(self, weights: Counts) -> dict[_Key, tuple[Scores, Scores, Scores]]:
+        """Match every model and reader under weights of shape (resamples, cases).
 
         Returns
         -------
-        at, model, reader : ndarray of float64, shape (resamples,)
-            The reader's matched rate; the rates compared.
+        dict
+            The reader's matched rate, and the rates compared: the model's and the
+            reader's, each of shape (resamples,).
         """
         positive, negative = weights * self.truth, weights * (1 - self.truth)
-        detected = _at_or_above(positive, self.ranked)
-        cleared = negative.sum(axis=1, keepdims=True) - _at_or_above(negative, self.ranked)
-        found, spared = positive @ self.calls, negative @ (1 - self.calls)
-        positives, negatives = detected[:, 0], cleared[:, -1]
-        if self.endpoint == "sensitivity":
-            own = _matched(cleared, detected, spared)
-            return spared / negatives, own / positives, found / positives
-        # From the highest threshold down, sensitivity is what rises.
-        own = _matched(detected[:, ::-1], cleared[:, ::-1], found)
-        return found / positives, own / negatives, spared / negatives
+        positives, negatives = positive.sum(axis=1), negative.sum(axis=1)
+        results = {}
+        for model, ranked in self.curves.items():
+            detected = _at_or_above(positive, ranked)
+            cleared = negatives[:, None] - _at_or_above(negative, ranked)
+            for reader, calls in self.calls.items():
+                found, spared = positive @ calls, negative @ (1 - calls)
+                sensitivity, specificity = found / positives, spared / negatives
+                own = _matched(cleared, detected, spared) / positives
+                results["sensitivity", model, reader] = specificity, own, sensitivity
+                # From the highest threshold down, sensitivity is what rises.
+                own = _matched(detected[:, ::-1], cleared[:, ::-1], found) / negatives
+                results["specificity", model, reader] = sensitivity, own, specificity
+        return results
 
-    def differences(self, weights: Counts) -> Scores:
-        """Model minus reader in each resample."""
-        _, model, reader = self.rates(weights)
-        return model - reader
 
-    def compared(self, resampled: Scores, settings: Settings) -> ModelAtReadersPoint:
-        """Put the difference of the cases as they are together with its interval."""
-        at, model, reader = (
-            float(rate[0]) for rate in self.rates(np.ones((1, self.truth.size), dtype=np.int64))
-        )
-        cases = int((self.truth == (1 if self.endpoint == "sensitivity" else 0)).sum())
-        tail = (1 - settings.confidence) / 2
-        low, high = (float(limit) for limit in np.quantile(resampled, [tail, 1 - tail]))
-        method = f"bootstrap percentile, {resampled.size} resamples, seed {settings.seed}"
-        estimate = Estimate(model - reader, low, high, method, cases)
-        if low == high:
-            estimate = _bound(model - reader, cases, settings.confidence)
-        return ModelAtReadersPoint(
-            model=self.model.name,
-            reader=self.reader.name,
-            endpoint=self.endpoint,
-            matched="specificity" if self.endpoint == "sensitivity" else "sensitivity",
-            at=at,
-            model_rate=model,
-            reader_rate=reader,
-            difference=estimate,
-        )
+def _compared(
+    key: _Key,
+    truth: Binary,
+    observed: tuple[Scores, Scores, Scores],
+    resampled: Scores,
+    settings: Settings,
+) -> ModelAtReadersPoint:
+    """Put the difference of the cases as they are together with its interval."""
+    endpoint, model, reader = key
+    at, own, theirs = (float(rate[0]) for rate in observed)
+    cases = int((truth == (1 if endpoint == "sensitivity" else 0)).sum())
+    tail = (1 - settings.confidence) / 2
+    low, high = (float(limit) for limit in np.quantile(resampled, [tail, 1 - tail]))
+    method = f"bootstrap percentile, {resampled.size} resamples, seed {settings.seed}"
+    estimate = Estimate(own - theirs, low, high, method, cases)
+    if low == high:
+        estimate = _bound(own - theirs, cases, settings.confidence)
+    return ModelAtReadersPoint(
+        model=model,
+        reader=reader,
+        endpoint=endpoint,
+        matched="specificity" if endpoint == "sensitivity" else "sensitivity",
+        at=at,
+        model_rate=own,
+        reader_rate=theirs,
+        difference=estimate,
+    )
 
 
 def _matched(rising: Counts, falling: Counts, wanted: Counts) -> Scores:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from cervispine.evaluation.checking import as_binary, check_confidence, check_same_length, choose
 from cervispine.evaluation.results import Difference
+from cervispine.evaluation.roots import crossing
 from cervispine.exceptions import EvaluationError, UsageError
 
 __all__ = ["PairedCounts", "mcnemar", "paired_difference"]
@@ -206,14 +207,12 @@ def _tango(counts: PairedCounts, confidence: float) -> tuple[float, float]:
 
 def _root(excess: Callable[[float], float], estimate: float, end: float) -> float:
     """Find the limit between the estimate and one end of the range of differences."""
-    from scipy.optimize import brentq
-
     if estimate == end:
         return end
     # The excess vanishes at the estimate itself when no pair, or every pair, is
     # discordant; a step aside it is negative.
     start = estimate + np.copysign(1e-9, end)
-    return float(brentq(excess, start, end, xtol=1e-14)) if excess(end) > 0 else end
+    return crossing(excess, float(start), end) if excess(end) > 0 else end
 
 
 def _newcombe(counts: PairedCounts, confidence: float) -> tuple[float, float]:

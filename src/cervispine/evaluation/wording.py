@@ -207,5 +207,4 @@ def _degrees(df: float | None) -> str:
 
 
 def _versions() -> dict[str, str]:
-    # From the metadata: importing statsmodels for its version would take half a second.
-    return {name: version(name) for name in ("cervispine", "numpy", "scipy", "statsmodels")}
+    return {name: version(name) for name in ("cervispine", "numpy", "scipy")}
