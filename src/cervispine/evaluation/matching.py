@@ -63,10 +63,13 @@ def compare_at_readers_points(
     reader's rate varies too). Resampled are the cases within each class, or whole
     clusters. Where several thresholds have the reader's rate, the best for the model is
     taken; where tied scores leave no such threshold, the point lies on the straight line
-    between its neighbours on the ROC curve. Simulated with 171 cases (67 positive,
-    binormal scores, areas of 0.8 to 0.97, 400 replicates each), the 95 % interval held the
-    true difference in 95 to 98 %, and in 94 to 97 % with scores rounded to half a standard
-    deviation.
+    between its neighbours on the ROC curve.
+
+    Simulated with 171 cases (67 positive, binormal scores, areas of 0.8 to 0.97, 1,000
+    replicates each), the 95 % interval held the true difference in 93.5 to 96.5 % and the
+    estimate was off by less than 0.005 on average. With scores rounded to half a standard
+    deviation it held it in 94.4 to 95.7 %, and the estimate was 0.01 to 0.025 too low: a
+    straight line between two points of the curve lies below it.
 
     References
     ----------
