@@ -197,3 +197,18 @@ def test_the_settings_of_an_evaluator_hold(labels_csv, scores_csv):
     evaluator = Evaluator(confidence=0.9, correction="bonferroni")
     result = compare_files(labels_csv, scores_csv, evaluator=evaluator)
     assert (result.confidence, result.correction) == (0.9, "bonferroni")
+
+
+def test_faults_of_the_readers_are_refused_by_row(labels_csv, scores_csv, readers_csv):
+    whole = readers_csv.read_text()
+    for change, code, row in (
+        (lambda lines: [*lines[:2], lines[2] + ",", *lines[3:]], "ROWS", 3),
+        (lambda lines: [*lines, lines[5]], "ROW_DUPLICATED", 515),
+        (lambda lines: [*lines, "T0001,surgeon9,7,1"], "INVALID", 515),
+        (lambda lines: [*lines, ",surgeon1,1,1"], "ID_MISSING", 515),
+    ):
+        edit(readers_csv, change)
+        found, told = refusal(labels_csv, scores_csv, readers_csv)
+        assert found.startswith(f"READERS_{code}")
+        assert str(row) in told
+        readers_csv.write_text(whole)

@@ -180,7 +180,7 @@ def _refuse_unlabelled(table: Table, labelled: Collection[str], code: str) -> No
         (
             f"row {row.number}: the patient has no label"
             for row in table.rows
-            if row["patient"] not in labelled
+            if row["patient"] and row["patient"] not in labelled
         ),
         path=table.path,
         code=f"{code}_UNMATCHED",
