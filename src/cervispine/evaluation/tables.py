@@ -117,7 +117,7 @@ def table_rows(comparison: Comparison) -> dict[str, list[dict[str, Any]]]:
                 "reader": item.reader,
                 "endpoint": LABELS[item.endpoint],
                 "n": item.difference.n,
-                "at the reader's": f"{LABELS[item.matched]} {item.at:.3f}",
+                "held equal": f"{LABELS[item.matched]} {item.at:.3f}",
                 "of the model": f"{item.model_rate:.3f}",
                 "of the reader": f"{item.reader_rate:.3f}",
                 "difference": _signed(item.difference),
