@@ -109,7 +109,9 @@ def test_train_and_predict(run: Run, phantom: PhantomCohort, tmp_path: Path) -> 
     assert saved["schema"] == "cervispine/comparison"
 
 
-def test_compare_needs_no_torch_and_imports_nothing_slow(phantom: PhantomCohort, tmp_path: Path, cohort: Cohort) -> None:
+def test_compare_needs_no_torch_and_imports_nothing_slow(
+    phantom: PhantomCohort, tmp_path: Path, cohort: Cohort
+) -> None:
     scores = tmp_path / "scores.csv"
     rows = [f"{name},any,{0.1 + 0.8 * label}" for name, label in zip(
         cohort.patients, cohort.labels, strict=True)]  # fmt: skip
