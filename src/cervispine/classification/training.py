@@ -107,7 +107,11 @@ def train(
     """
     network.to(recipe.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        network.parameters(),
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        # One pass over the weights instead of several: a twentieth of an epoch on a CPU.
+        fused=recipe.device.type in ("cpu", "cuda"),
     )
     state = _State(network, optimizer, fingerprint)
     if resume:
