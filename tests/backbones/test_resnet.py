@@ -11,6 +11,7 @@ from torch import nn
 from torchvision import models
 
 from cervispine.backbones import build_backbone, load_backbone
+from cervispine.backbones.resnet import BRANCH_GAIN
 from cervispine.exceptions import BackboneLoadError
 
 #: Parameters with 3 channels and 1000 classes, in He et al. 2016 and torchvision's tables.
@@ -48,6 +49,17 @@ def test_first_layer_starts_as_torchvision_starts_it() -> None:
     # He initialisation over the fan-out: 64 channels of 7 x 7.
     assert weight.shape == (64, 6, 7, 7)
     assert weight.std().item() == pytest.approx((2 / (64 * 49)) ** 0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"), [("resnet34", 16), ("resnet50", 16), ("resnet101", 33)]
+)
+def test_branches_start_soft(name: str, blocks: int) -> None:
+    network = load_backbone(name).build(in_channels=3, num_classes=2)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    soft = [norm for norm in norms if torch.all(norm.weight == BRANCH_GAIN)]
+    assert len(soft) == blocks
+    assert all(torch.all(norm.weight == 1) for norm in norms if norm not in soft)
 
 
 @pytest.mark.parametrize("in_channels", [1, 3, 6])

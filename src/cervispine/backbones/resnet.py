@@ -20,11 +20,20 @@ from cervispine.exceptions import BackboneLoadError
 
 __all__ = ["resnet34", "resnet50", "resnet101"]
 
+#: Gain of each residual branch of an untrained network, where torchvision has 1. At 1 the deep
+#: networks start far from the identity and learn slowly from a few hundred patients. Goyal et al.
+#: 2017 (arXiv 1706.02677, section 5.1) start at 0, but Adam moves a gain by about one learning
+#: rate a step, so that in a short training the branches would stay shut.
+BRANCH_GAIN = 0.2
+
 
 def build_resnet(
     depth: int, *, in_channels: int, num_classes: int, pretrained: bool = False
 ) -> nn.Module:
     """Build a residual network whose first and last layers fit the task.
+
+    Without pretrained weights each residual branch starts at a fifth of torchvision's gain
+    (:data:`BRANCH_GAIN`), which deep networks need to learn within a short training.
 
     Parameters
     ----------
@@ -58,6 +67,8 @@ def build_resnet(
     if in_channels != 3:
         network.conv1 = _first_layer(network.conv1, in_channels, pretrained=pretrained)
     network.fc = nn.Linear(network.fc.in_features, num_classes)
+    if not pretrained:
+        _soften_branches(network)
     return cast("nn.Module", network)
 
 
@@ -73,6 +84,15 @@ def _first_layer(original: nn.Conv2d, in_channels: int, *, pretrained: bool) -> 
         # The initialisation torchvision gives every convolution of a ResNet.
         nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return layer
+
+
+def _soften_branches(network: nn.Module) -> None:
+    resnet = _torchvision_models().resnet
+    for block in network.modules():
+        if isinstance(block, resnet.BasicBlock):
+            nn.init.constant_(block.bn2.weight, BRANCH_GAIN)
+        elif isinstance(block, resnet.Bottleneck):
+            nn.init.constant_(block.bn3.weight, BRANCH_GAIN)
 
 
 def _torchvision_models() -> ModuleType:

@@ -51,7 +51,7 @@ PRESETS = {
         phantom={"n_opll": 272, "n_dss": 412, "difficulty": 0.5},
         test=171,
         preprocessor={"size": (224, 224), "spacing": 0.7},
-        classifier={"epochs": 12, "batch_size": 8, "learning_rate": 1e-3},
+        classifier={"epochs": 10, "batch_size": 8, "learning_rate": 1e-3},
     ),
 }
 
