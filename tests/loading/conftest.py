@@ -14,6 +14,8 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
+from cervispine import Cohort
+
 #: Rows run to inferior, columns to posterior: a plain sagittal slice.
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -163,3 +165,24 @@ def voxel_code() -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
 @pytest.fixture(scope="session")
 def new_uid() -> Callable[[], str]:
     return generate_uid
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    """Return a folder that holds one good series, which every fault must leave alone."""
+    SyntheticSeries(patient="good", study="1.2.3.99", series="1.2.3.99.1").write(tmp_path / "good")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def check() -> Callable[[Cohort, str, str, int], None]:
+    """Check that a cohort has one study, and so many files of one fate under one code."""
+
+    def check(cohort: Cohort, code: str, fate: str, files: int) -> None:
+        assert cohort.intake is not None
+        problems = [problem for problem in cohort.intake.problems if problem.code == code]
+        assert sum(problem.files for problem in problems) == files, cohort.intake.summary()
+        assert {problem.fate for problem in problems} == {fate}
+        assert len(cohort) == 1
+
+    return check
