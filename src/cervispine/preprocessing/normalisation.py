@@ -12,6 +12,9 @@ __all__ = ["NORMALISATIONS", "normalise"]
 
 NORMALISATIONS = ("percentile", "zscore")
 
+#: Differences below this fraction of the largest value are what rounding leaves of a constant.
+FAINTEST_SIGNAL = 1e-5
+
 
 def normalise(volume: Volume, inside: NDArray[np.bool_], method: str) -> Volume:
     """Put the intensities of a cut volume on a common scale.
@@ -33,7 +36,8 @@ def normalise(volume: Volume, inside: NDArray[np.bool_], method: str) -> Volume:
     Raises
     ------
     PixelError
-        ``IMAGE_DEGENERATE`` when there is nothing inside, or nothing but one value.
+        ``IMAGE_DEGENERATE`` when there is nothing inside, or nothing but one value, up to
+        rounding.
     UsageError
         When the method is neither.
     """
@@ -49,7 +53,7 @@ def normalise(volume: Volume, inside: NDArray[np.bool_], method: str) -> Volume:
         step = f"normalised: mean {shift:g} to 0, standard deviation {scale:g} to 1"
     else:
         raise UsageError(f"normalise is one of {', '.join(NORMALISATIONS)}, not {method!r}")
-    if not scale > 0:
+    if not scale > FAINTEST_SIGNAL * np.abs(values).max():
         raise PixelError("the crop has nearly one value only", code="IMAGE_DEGENERATE")
     pixels = (volume.pixels - np.float32(shift)) / np.float32(scale)
     if method == "percentile":

@@ -168,14 +168,20 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise UsageError(
                 f"the settings of a preprocessor are {sorted(known)}, not {sorted(settings)}"
             )
-        lists = {name: tuple(settings[name]) for name in ("size", "sequences")}
-        return cls(**{**settings, **lists}).fit()
+        # JSON has lists where parameters are tuples; what is no list is left for fit to refuse.
+        values = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in settings.items()
+        }
+        return cls(**values).fit()
 
     def _check_parameters(self) -> None:
         rules = {
-            "size is two whole numbers of at least 16": len(self.size) == 2
+            "size is two whole numbers of at least 16": isinstance(self.size, (tuple, list))
+            and len(self.size) == 2
             and all(isinstance(side, int) and side >= 16 for side in self.size),
-            "spacing is a positive number, mm": 0 < self.spacing < 10,
+            "spacing is a positive number below 10, mm": isinstance(self.spacing, (int, float))
+            and 0 < self.spacing < 10,
             "slices is an odd number": isinstance(self.slices, int)
             and self.slices > 0
             and self.slices % 2 == 1,

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from cervispine.exceptions import LoadError
 from cervispine.preprocessing.resampling import Axis, resample
-from cervispine.preprocessing.spine import coarse_images, even, find_canal, find_mid_slice
+from cervispine.preprocessing.spine import (
+    PIXEL,
+    coarse_images,
+    even,
+    find_canal,
+    find_mid_slice,
+)
 from cervispine.records import Volume
 
 __all__ = ["Window", "cut", "find_window"]
@@ -72,7 +78,8 @@ def find_window(volume: Volume, *, slices: int, height: float) -> Window:
         found_by += "no spinal canal stands out, so the crop is centred on the image"
     else:
         canal_rows = row_axis.positions[canal.rows]
-        within = np.abs(canal_rows - row) * spacing[1] <= height / 2
+        # However low the crop, the nearest row of the coarse image is within it.
+        within = np.abs(canal_rows - row) * spacing[1] <= max(height / 2, PIXEL)
         column = float(column_axis.positions[canal.columns[within]].mean())
         found_by += "the crop is centred on the spinal canal"
     centre = volume.affine @ (mid, row, column, 1.0)
