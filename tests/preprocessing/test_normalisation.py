@@ -90,6 +90,15 @@ def test_nearly_one_value_only_is_refused() -> None:
 
 
 @pytest.mark.parametrize("method", NORMALISATIONS)
+def test_what_rounding_leaves_of_a_constant_is_no_signal(method: str) -> None:
+    pixels = np.full(SHAPE, 7, np.float32)
+    pixels[:, ::2] = np.nextafter(pixels[:, ::2], np.float32(8))
+    with pytest.raises(PixelError) as caught:
+        normalise(volume(pixels), EVERYWHERE, method)
+    assert caught.value.code == "IMAGE_DEGENERATE"
+
+
+@pytest.mark.parametrize("method", NORMALISATIONS)
 def test_a_crop_beside_the_image_is_refused(method: str) -> None:
     with pytest.raises(PixelError, match="outside the image") as caught:
         normalise(volume(tissue()), ~EVERYWHERE, method)
