@@ -169,7 +169,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"the settings of a preprocessor are {sorted(known)}, not {sorted(settings)}"
             )
         # JSON has lists where parameters are tuples; what is no list is left for fit to refuse.
-        values = {
+        values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in settings.items()
         }
