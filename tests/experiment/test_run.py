@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fnmatch
 import json
 import re
 import shutil
@@ -16,6 +17,8 @@ from cervispine import run_experiment
 from cervispine.exceptions import DataError, UsageError
 from cervispine.experiment import PRESETS, Experiment
 from cervispine.phantom import PhantomCohort
+
+FILE_FORMATS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "file-formats.md"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -49,6 +52,13 @@ def finished(phantom: PhantomCohort, tmp_path_factory: pytest.TempPathFactory) -
     return run(phantom, tmp_path_factory.mktemp("runs") / "run")
 
 
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    """Run without data: on the phantom cohort that the experiment makes for itself."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return run_experiment(out=out, backbones=("resnet34",), progress=False)
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
@@ -68,6 +78,38 @@ def test_a_run_leaves_what_was_promised(finished: Experiment) -> None:
     )
     assert sum(manifest["parts"]["test"].values()) == 8
     assert not list((finished.folder / "models").glob("*.unfinished"))
+
+
+def named_in_the_reference(folder: str) -> set[str]:
+    """Return the first column of a folder's table: names, patterns, and folders with a slash."""
+    text = FILE_FORMATS.read_text(encoding="utf-8")
+    table = text.split(f"### The {folder} folder\n")[1].split("\n#")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return {name.replace("NAME", "*") for cell in cells for name in re.findall("`(.+?)`", cell)}
+
+
+def name_for(path: str, names: set[str]) -> str | None:
+    """Return the name under which the reference speaks of a file, if it does."""
+    for name in names:
+        parts, wanted = path.split("/"), name.removesuffix("/").split("/")
+        alike = len(parts) > len(wanted) if name.endswith("/") else len(parts) == len(wanted)
+        if alike and all(map(fnmatch.fnmatchcase, parts, wanted)):
+            return name
+    return None
+
+
+@pytest.mark.parametrize(("which", "absent"), [("finished", {"phantom/"}), ("synthetic", set())])
+def test_the_files_of_a_run_are_those_of_the_reference(
+    which: str, absent: set[str], request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(which).folder
+    names = named_in_the_reference("run")
+    found = [each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()]
+    assert [path for path in found if name_for(path, names) is None] == []
+    # Some systems remove a lock that is let go.
+    assert names - {name_for(path, names) for path in found} - {".lock"} == absent
+    model = {each.name for each in (folder / "models" / "resnet34").iterdir()}
+    assert model == named_in_the_reference("model")
 
 
 def test_no_patient_is_on_both_sides(finished: Experiment) -> None:
@@ -134,11 +176,12 @@ def test_without_readers_the_models_stand_alone(phantom: PhantomCohort, tmp_path
     assert "surgeon" not in result.summary()
 
 
-def test_the_phantom_brings_its_own_labels_and_a_banner(tmp_path: Path) -> None:
+def test_the_phantom_brings_its_own_labels_and_a_banner(
+    synthetic: Experiment, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="the phantom brings its own"):
         run_experiment(out=tmp_path / "run", labels=tmp_path / "labels.csv")
-    result = run_experiment(out=tmp_path / "run", backbones=("resnet34",), progress=False)
-    page = result.report.read_text()
+    page = synthetic.report.read_text()
     assert "Synthetic phantoms" in page
     assert "simulated" in page
 
