@@ -29,6 +29,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> None:
     """
     from cervispine.evaluation.plotting import figure_of
 
+    make_folder(folder)
     write_json(folder / "comparison.json", comparison.to_dict())
     write_text(folder / "comparison.txt", comparison.summary() + "\n")
     tables = make_folder(folder / "tables")

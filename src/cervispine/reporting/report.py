@@ -36,22 +36,8 @@ def write_report(run: str | Path) -> Path:
     DataError
         When the folder is not that of a finished run (``RUN_INCOMPLETE``).
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
+    from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
-    folder = Path(run)
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-        figure = (folder / "figures" / "roc.svg").read_text(encoding="utf-8")
-        cases = _read_cases(folder / "cases")
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "the folder does not hold a finished run",
-            where=str(folder),
-            advice="cervispine experiment --resume finishes a run that was interrupted",
-            code="RUN_INCOMPLETE",
-        ) from error
     environment = Environment(
         loader=PackageLoader("cervispine.reporting", "templates"),
         autoescape=True,
@@ -60,20 +46,38 @@ def write_report(run: str | Path) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {"interval": _interval, "percent": _percent, "settings": _settings}
-    page = environment.get_template("report.html").render(
-        manifest=manifest,
-        comparison=comparison,
-        tables=_read_tables(folder / "tables"),
-        # Our own figure: inline, so that its text is text and the page one file.
-        figure=Markup(figure[figure.index("<svg") :]),  # noqa: S704
-        cases=cases,
-        deeper=_deeper(comparison),
-        published=PUBLISHED,
-        citation=CITATION,
-    )
+    folder = Path(run)
+    try:
+        # What the page needs and the files do not hold is an error too: StrictUndefined.
+        page = environment.get_template("report.html").render(
+            **_read_run(folder), published=PUBLISHED, citation=CITATION
+        )
+    except (OSError, ValueError, LookupError, UndefinedError) as error:
+        raise DataError(
+            "the folder does not hold a finished run",
+            where=str(folder),
+            advice="cervispine experiment --resume finishes a run that was interrupted",
+            code="RUN_INCOMPLETE",
+        ) from error
     path = folder / "report.html"
     write_text(path, page)
     return path
+
+
+def _read_run(folder: Path) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    figure = (folder / "figures" / "roc.svg").read_text(encoding="utf-8")
+    return {
+        "manifest": json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
+        "comparison": comparison,
+        "tables": _read_tables(folder / "tables"),
+        # Our own figure: inline, so that its text is text and the page one file.
+        "figure": Markup(figure[figure.index("<svg") :]),  # noqa: S704
+        "cases": _read_cases(folder / "cases"),
+        "deeper": _deeper(comparison),
+    }
 
 
 def _read_tables(folder: Path) -> dict[str, list[dict[str, str]]]:
