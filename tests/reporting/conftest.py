@@ -1,0 +1,123 @@
+"""A run folder made in a second: a small comparison, a manifest and a few cases."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cervispine import Comparison, Evaluator, ReaderTable
+from cervispine.evaluation import Threshold
+from cervispine.reporting import save_comparison
+from cervispine.reporting.cases import COLUMNS
+
+PATIENTS = tuple(f"patient-{number:02d}" for number in range(24))
+#: Stands for a picture; a report takes it as it is.
+PICTURE = b"\x89PNG\r\n\x1a\n..."
+
+
+def compare(
+    models: tuple[str, ...] = ("resnet34", "resnet50"),
+    readers: tuple[str, ...] = ("surgeon1", "surgeon2"),
+    types: tuple[str, ...] = ("continuous", "segmental"),
+    *,
+    scale: float = 1.0,
+) -> Comparison:
+    """Compare models and readers who are right about four times in five."""
+    generator = np.random.default_rng(0)
+    truth = {patient: place % 2 for place, patient in enumerate(PATIENTS)}
+    signs = 2 * np.array([*truth.values()]) - 1
+    scores = {}
+    for model in models:
+        noise = generator.normal(scale=0.15, size=len(PATIENTS))
+        scores[model] = dict(
+            zip(PATIENTS, scale * np.clip(0.5 + 0.2 * signs + noise, 0.01, 0.99), strict=True)
+        )
+    calls = [
+        (patient, reader, label if generator.random() < 0.8 else 1 - label)
+        for reader in readers
+        for patient, label in truth.items()
+    ]
+    table = (
+        ReaderTable.from_frame(pd.DataFrame(calls, columns=["patient", "reader", "call"]))
+        if readers
+        else ReaderTable.without_readers(PATIENTS)
+    )
+    kinds = {patient: types[place // 2 % len(types)] for place, patient in enumerate(PATIENTS)} \
+        if types else None  # fmt: skip
+    return Evaluator(resamples=100).compare(
+        truth,
+        scores,
+        table,
+        thresholds={model: Threshold(0.5 * scale, "validation part") for model in models},
+        strata=None if kinds is None else {"type": kinds},
+    )
+
+
+def manifest(*, synthetic: bool, **more: Any) -> dict[str, Any]:
+    """Return what an experiment says of itself when it has finished."""
+    return {
+        "format": "cervispine/run",
+        "version": 1,
+        "state": "finished",
+        "configuration": {"preset": "quick", "seed": 7},
+        "versions": {"cervispine": "0.1.0", "torch": "2.10"},
+        "python": "3.11.9",
+        "seconds": {"train resnet34": 12.5},
+        "files": {"split.csv": "0123456789abcdef" * 4},
+        "synthetic": synthetic,
+        "phantom": {"n_opll": 10, "difficulty": 0.1} if synthetic else None,
+        "preprocessor": {"size": [64, 64]},
+        "classifier": {"epochs": 1},
+        "intake": {"found": 130, "used": 120, "rejected": 4, "ignored": 6},
+        "parts": {part: {"OPLL": 12, "DSS": 12} for part in ("train", "validation", "test")},
+        **more,
+    }
+
+
+def write_run(
+    folder: Path,
+    comparison: Comparison,
+    *,
+    synthetic: bool = False,
+    cases: tuple[Mapping[str, str], ...] = (),
+    **more: Any,
+) -> Path:
+    """Write what a report is made from."""
+    save_comparison(comparison, folder)
+    (folder / "manifest.json").write_text(json.dumps(manifest(synthetic=synthetic, **more)))
+    (folder / "cases").mkdir()
+    with (folder / "cases" / "cases.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(cases)
+    for case in cases:
+        (folder / "cases" / case["file"]).write_bytes(PICTURE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_comparison() -> Callable[..., Comparison]:
+    return compare
+
+
+@pytest.fixture(scope="session")
+def comparison() -> Comparison:
+    return compare()
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a run folder: (comparison, synthetic=..., cases=...)."""
+    return lambda comparison, **more: write_run(tmp_path / "run", comparison, **more)
+
+
+@pytest.fixture(scope="session")
+def patients() -> tuple[str, ...]:
+    return PATIENTS
