@@ -184,6 +184,11 @@ def test_the_phantom_brings_its_own_labels_and_a_banner(
     page = synthetic.report.read_text()
     assert "Synthetic phantoms" in page
     assert "simulated" in page
+    assert "no figure here is of patients" in synthetic.summary()
+    for path in (synthetic.folder / "figures").glob("*.svg"):
+        assert "Synthetic phantoms" in path.read_text(), path.name
+    for name in ("comparison.json", "comparison.txt", "report.html"):
+        assert "no figure here is of patients" in (synthetic.folder / name).read_text()
 
 
 def test_two_studies_of_a_patient_are_refused(phantom: PhantomCohort, tmp_path: Path) -> None:

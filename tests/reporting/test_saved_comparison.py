@@ -70,6 +70,15 @@ def test_a_figure_is_one_file_whose_text_is_text(
         assert any(name in text for text in words), path.name
 
 
+def test_every_figure_bears_the_title_given(comparison: Comparison, tmp_path: Path) -> None:
+    save_comparison(comparison, tmp_path / "with", title="Synthetic phantoms")
+    save_comparison(comparison, tmp_path / "without")
+    for kind in comparison.figures:
+        name = f"figures/{kind}.svg"
+        assert "Synthetic phantoms" in (tmp_path / "with" / name).read_text(), kind
+        assert "Synthetic" not in (tmp_path / "without" / name).read_text(), kind
+
+
 def test_no_patient_is_named(saved: Path, patients: tuple[str, ...]) -> None:
     for name, content in files(saved).items():
         assert b"patient-" not in content, name

@@ -30,6 +30,9 @@ logger = logging.getLogger("cervispine.experiment")
 
 BACKBONES = ("resnet34", "resnet50", "resnet101")
 
+#: Goes with every figure of a run without data, wherever it is taken.
+SYNTHETIC = "synthetic phantoms and simulated readers: no figure here is of patients"
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class Experiment:
@@ -159,7 +162,7 @@ def run_experiment(
         table = _readers(source, parts["test"])
         preprocessor, predictions = _train(run, parts, settings, backbones, seed, progress)
         with run.timed("compare"):
-            comparison = _compare(run, parts["test"], predictions, table)
+            comparison = _compare(run, source, parts["test"], predictions, table)
         with run.timed("report"):
             _save_cases(run, parts["test"], predictions, preprocessor)
             run.finish(_account(source, parts, settings))
@@ -280,6 +283,7 @@ def _train(
 
 def _compare(
     run: RunFolder,
+    source: _Data,
     test: Cohort,
     predictions: Mapping[str, Predictions],
     table: ReaderTable,
@@ -307,7 +311,9 @@ def _compare(
         },
         strata={"type": types} if any(types.values()) else None,
     )
-    save_comparison(comparison, run.path)
+    if source.synthetic:
+        comparison = attrs.evolve(comparison, notes=(SYNTHETIC, *comparison.notes))
+    save_comparison(comparison, run.path, title="Synthetic phantoms" if source.synthetic else "")
     return comparison
 
 

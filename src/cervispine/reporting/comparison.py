@@ -16,11 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["save_comparison"]
 
 
-def save_comparison(comparison: Comparison, folder: Path) -> None:
+def save_comparison(comparison: Comparison, folder: Path, *, title: str = "") -> None:
     """Write ``comparison.json``, ``comparison.txt``, ``tables/`` and ``figures/``.
 
     The tables are CSV and LaTeX; the figures (SVG) are ``roc`` and, where there is something
     to draw, ``differences``, ``calibration`` and ``decision``.
+
+    Parameters
+    ----------
+    comparison
+        What is saved.
+    folder
+        Where; it is made when it is not there.
+    title
+        Stands above every figure, for instance that it is of phantoms.
 
     Raises
     ------
@@ -38,7 +47,10 @@ def save_comparison(comparison: Comparison, folder: Path) -> None:
             write_text(tables / f"{name}.{ending}", text)
     figures = make_folder(folder / "figures")
     for kind in comparison.figures:
-        write_bytes(figures / f"{kind}.svg", _svg(figure_of(comparison, kind)))
+        figure = figure_of(comparison, kind)
+        if title:
+            figure.suptitle(title, fontsize="medium")
+        write_bytes(figures / f"{kind}.svg", _svg(figure))
 
 
 def _svg(figure: Figure) -> bytes:
