@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -175,6 +176,10 @@ class Volume:
             )
         if not np.isfinite(self.pixels).all():
             raise PixelError("the pixels hold values that are not finite", code="IMAGE_DEGENERATE")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # NumPy's pickling forgets that an array is read-only; making the volume anew does not.
+        return functools.partial(type(self), **attrs.asdict(self, recurse=False)), ()
 
     @property
     def spacing(self) -> tuple[float, float, float]:
