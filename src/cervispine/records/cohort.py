@@ -261,7 +261,7 @@ class Cohort(Sequence[Study]):
             for kind, identities in enumerate(_identities(study))
             for identity in identities
         ]
-        rows, columns = np.array(edges).T
+        rows, columns = np.array(edges, dtype=np.int64).reshape(-1, 2).T
         size = len(self) + len(column)
         graph = coo_array((np.ones(len(edges)), (rows, columns + len(self))), shape=(size, size))
         return connected_components(graph, directed=False)[1][: len(self)].astype(np.int64)

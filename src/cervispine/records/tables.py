@@ -75,15 +75,17 @@ def read_table(path: str | Path, *, required: Sequence[str], code: str) -> Table
     try:
         # utf-8-sig: Excel writes a byte order mark in front.
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "cannot be read"
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = {UnicodeDecodeError: "is not UTF-8 text", csv.Error: "is no CSV"}.get(
+            type(error), "cannot be read"
+        )
         raise LabelError(
             f"the table {reason}",
             where=str(path),
             advice="save it as 'CSV UTF-8' and give its path",
             code=f"{code}_UNREADABLE",
         ) from error
-    lines = list(csv.reader(io.StringIO(text, newline="")))
     columns = tuple(name.strip() for name in lines[0]) if lines else ()
     missing = [name for name in required if name not in columns]
     if missing or len(set(columns)) < len(columns):
