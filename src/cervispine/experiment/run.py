@@ -18,6 +18,7 @@ from cervispine.experiment.presets import Preset, find_preset
 from cervispine.progress import progress as progress_of
 from cervispine.records import CLASSES
 from cervispine.records.files import write_text
+from cervispine.records.predictions import scores_table
 
 if TYPE_CHECKING:
     from cervispine.evaluation import Comparison, ReaderTable
@@ -288,14 +289,10 @@ def _compare(
     predictions: Mapping[str, Predictions],
     table: ReaderTable,
 ) -> Comparison:
-    import pandas as pd
-
     from cervispine.evaluation import Evaluator, Threshold
     from cervispine.reporting import save_comparison
 
-    frames = [each.to_frame() for each in predictions.values()]
-    scores = pd.concat(frames).drop(columns="advice")
-    write_text(run.path / "predictions.csv", scores.to_csv(index=False, lineterminator="\n"))
+    write_text(run.path / "predictions.csv", scores_table(predictions.values()))
     truth = dict(zip(test.patients, test.labels.tolist(), strict=True))
     types = {study.patient: study.attributes.get("type") or "" for study in test}
     comparison = Evaluator().compare(

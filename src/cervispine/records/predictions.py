@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,22 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from cervispine.exceptions import MismatchedCasesError
 from cervispine.records.files import write_text
 from cervispine.records.tables import safe_cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Predictions"]
+__all__ = ["Predictions", "scores_table"]
 
 ADVICE = {1: "CT advised", 0: "no OPLL called"}
+
+
+def _float64_vector(values: NDArray[Any]) -> NDArray[np.float64]:
+    vector = np.array(values, dtype=np.float64)
+    vector.flags.writeable = False
+    return vector
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -32,7 +39,7 @@ class Predictions:
     patients
         Identifiers, as text.
     probabilities
-        float64 (n,): calibrated probability of the positive class.
+        float64 (n,): calibrated probability of the positive class; read-only.
     threshold
         A study is called positive when its probability is at or above it. It was chosen on
         validation data and travels with the model.
@@ -40,13 +47,27 @@ class Predictions:
         The name of the model.
     provenance
         Versions, seed and hashes of the model that made them.
+
+    Raises
+    ------
+    MismatchedCasesError
+        When there is not one probability a patient (``LENGTHS_DIFFER``).
     """
 
     patients: tuple[str, ...] = attrs.field(repr=lambda ids: f"<{len(ids)} patients>")
-    probabilities: NDArray[np.float64] = attrs.field(repr=False)
+    probabilities: NDArray[np.float64] = attrs.field(converter=_float64_vector, repr=False)
     threshold: float
     model: str
     provenance: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.probabilities.shape != (len(self.patients),):
+            raise MismatchedCasesError(
+                f"probabilities of shape {self.probabilities.shape} for {len(self)} patients",
+                where="probabilities",
+                advice="give one number a patient, in their order",
+                code="LENGTHS_DIFFER",
+            )
 
     def __len__(self) -> int:
         return len(self.patients)
@@ -77,10 +98,17 @@ class Predictions:
 
     def to_csv(self, path: str | Path) -> None:
         """Write ``patient,model,score,call``: the scores.csv that a comparison reads."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["patient", "model", "score", "call"])
-        # repr of a float reads back as the same float.
-        for patient, score, call in zip(self.patients, self.probabilities, self.calls, strict=True):
-            writer.writerow([safe_cell(patient), self.model, repr(float(score)), int(call)])
-        write_text(Path(path), buffer.getvalue())
+        write_text(Path(path), scores_table([self]))
+
+
+def scores_table(predictions: Iterable[Predictions]) -> str:
+    """Return ``patient,model,score,call`` as CSV, a row for each study and model."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["patient", "model", "score", "call"])
+    for each in predictions:
+        model = safe_cell(each.model)
+        for patient, score, call in zip(each.patients, each.probabilities, each.calls, strict=True):
+            # repr of a float reads back as the same float.
+            writer.writerow([safe_cell(patient), model, repr(float(score)), int(call)])
+    return buffer.getvalue()
