@@ -17,7 +17,9 @@ roc              the curve itself, and partial areas
 proportions      one proportion and its interval
 paired           two sets of calls on the same cases: Tango, Newcombe, McNemar
 clustered        the same where cases are not independent
-mrmc             one model against the mean of several readers
+against_readers  one model against the mean of several readers
+mrmc             the same readers in several modalities (aided and unaided, say); its steps are
+                 readings (the table), covariances, components (of variance) and factorial
 agreement        kappas and Cochran's Q
 calibration      whether probabilities mean what they say; net benefit
 thresholds       the operating point
@@ -31,18 +33,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cervispine.evaluation.against_readers import model_against_readers
 from cervispine.evaluation.agreement import cochran_q, cohen_kappa, fleiss_kappa
 from cervispine.evaluation.areas import auc, compare_aucs
 from cervispine.evaluation.calibration import Calibration, calibration, net_benefit
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.delong import delong_covariance
 from cervispine.evaluation.files import compare_files, read_scores
-from cervispine.evaluation.mrmc import model_against_readers
+from cervispine.evaluation.mrmc import MRMC, mrmc
 from cervispine.evaluation.multiplicity import adjust
 from cervispine.evaluation.paired import PairedCounts, mcnemar, paired_difference
 from cervispine.evaluation.performance import Evaluation
 from cervispine.evaluation.proportions import proportion
 from cervispine.evaluation.readers import ReaderTable
+from cervispine.evaluation.readings import read_readings
 from cervispine.evaluation.results import Difference, Estimate, Test
 from cervispine.evaluation.roc import RocCurve, partial_auc, roc_curve
 from cervispine.evaluation.thresholds import Threshold, choose_threshold
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from cervispine.evaluation.evaluator import Evaluator
 
 __all__ = [
+    "MRMC",
     "Calibration",
     "Comparison",
     "Difference",
@@ -74,10 +79,12 @@ __all__ = [
     "fleiss_kappa",
     "mcnemar",
     "model_against_readers",
+    "mrmc",
     "net_benefit",
     "paired_difference",
     "partial_auc",
     "proportion",
+    "read_readings",
     "read_scores",
     "roc_curve",
 ]

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from cervispine.evaluation.against_readers import estimate_against_readers
 from cervispine.evaluation.agreement import cochran_q, estimate_cohen_kappa, estimate_fleiss_kappa
 from cervispine.evaluation.areas import estimate_auc_difference
 from cervispine.evaluation.clustered import clustered_difference
@@ -19,7 +20,6 @@ from cervispine.evaluation.comparison import (
     ModelAgainstModel,
     ModelAgainstReader,
 )
-from cervispine.evaluation.mrmc import estimate_against_readers
 from cervispine.evaluation.multiplicity import Correction, adjust
 from cervispine.evaluation.paired import PairedCounts, difference_of_counts, mcnemar
 from cervispine.evaluation.performance import Evaluation

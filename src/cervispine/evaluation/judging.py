@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cervispine.evaluation import comparing
+from cervispine.evaluation.against_readers import ENOUGH_READERS
 from cervispine.evaluation.checking import (
     Binary,
     Scores,
@@ -25,7 +26,6 @@ from cervispine.evaluation.checking import (
 )
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.matching import compare_at_readers_points
-from cervispine.evaluation.mrmc import ENOUGH_READERS
 from cervispine.evaluation.performance import Evaluation, rate_performance
 from cervispine.evaluation.readers import ReaderTable
 from cervispine.evaluation.settings import Settings

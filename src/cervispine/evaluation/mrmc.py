@@ -1,226 +1,320 @@
-"""One model against the mean of several readers of the same cases.
+"""Several readers who read the same cases in several modalities: the reader study.
 
-Whether the readers are these very readers (fixed) or a sample of readers like
-them (random) decides the answer when they are few: ask both, and say which.
+A modality is whatever the readers compare: two sequences, or reading alone and reading with a
+model's advice.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
-from typing import Any, Literal
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import attrs
 
-from cervispine.evaluation.checking import (
-    Binary,
-    Scores,
-    as_binary,
-    as_scores,
-    as_truth,
-    check_confidence,
-    check_same_length,
-    choose,
+from cervispine.evaluation.against_readers import ENOUGH_READERS
+from cervispine.evaluation.checking import check_confidence, choose
+from cervispine.evaluation.components import Components, Effect, components_of
+from cervispine.evaluation.covariances import Covariance, Measure, figures_and_covariance
+from cervispine.evaluation.factorial import Factorial
+from cervispine.evaluation.readings import Readings, ReadingTable, as_readings
+from cervispine.evaluation.results import (
+    Difference,
+    Estimate,
+    format_p_value,
+    json_ready,
+    with_warning,
 )
-from cervispine.evaluation.delong import Covariance, placements
-from cervispine.evaluation.results import Difference, with_warning
-from cervispine.exceptions import EvaluationError
+from cervispine.exceptions import EvaluationError, UsageError
 
-__all__ = ["Measure", "model_against_readers"]
+if TYPE_CHECKING:
+    import pandas as pd
 
-Measure = Literal["auc", "sensitivity", "specificity"]
+__all__ = ["MRMC", "mrmc"]
 
-# Below this many readers their own scatter is hardly known (our judgement).
-ENOUGH_READERS = 5
-_ZERO_VARIANCE = 1e-26
+_LABELS = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
 
 
-def model_against_readers(
-    truth: ArrayLike,
-    model: ArrayLike,
-    readers: Mapping[str, ArrayLike] | ArrayLike,
-    *,
-    readers_are: Literal["random", "fixed"] = "random",
-    covariance: Covariance = "delong",
-    measure: Measure = "auc",
-    confidence: float = 0.95,
-) -> Difference:
-    """Difference of a model and the mean of the readers, model minus readers.
+@attrs.frozen(eq=False, repr=False)
+class MRMC:
+    """What a reader study says of its modalities.
 
     Parameters
     ----------
-    truth
-        0/1, 1 being diseased, shape (cases,).
-    model
-        The model's scores, or its 0/1 calls for sensitivity and specificity,
-        shape (cases,).
-    readers
-        The readers' ratings, or calls, of the same cases: by name, or of shape
-        (readers, cases).
-    readers_are
-        ``"random"``: readers like these; the single-treatment analysis of Obuchowski
-        and Rockette with Hillis' degrees of freedom, at least two readers.
-        ``"fixed"``: these readers only; a contrast on the joint covariance.
-    covariance
-        Of the raters' figures over cases: DeLong's, or the jackknife's. The two differ
-        for areas only.
     measure
-        What is compared; sensitivity and specificity are of calls at an operating point.
+        ``"auc"``, ``"sensitivity"`` or ``"specificity"``.
+    modalities, readers
+        Their names.
+    positives, negatives
+        The number of cases of each class.
+    dropped
+        How many cases complete-case analysis left out.
+    figures
+        Each reader's figure in each modality, by (modality, reader); the intervals are of
+        this reader, over cases.
+    estimates
+        The mean of the readers in each modality.
+    differences
+        Of those means, by (first, second): first minus second.
+    reader_differences
+        The same of each reader alone, by (reader, first, second); these readers, cases like
+        these.
+    components
+        The components of variance, which a sample size needs.
+    statistic, df, p_value
+        F of the hypothesis that all modalities are alike, and its degrees of freedom, those of
+        the denominator infinite where readers are fixed; ``None`` of a single modality, and
+        where nothing scatters.
+    method, scope
+        The analysis, and for what it holds, in words.
     confidence
-        Of the two-sided interval.
+        Of every interval.
+    note
+        What narrows the meaning of the figures, if anything does.
+    """
+
+    measure: Measure
+    modalities: tuple[str, ...]
+    readers: tuple[str, ...]
+    positives: int
+    negatives: int
+    dropped: int
+    figures: Mapping[tuple[str, str], Estimate]
+    estimates: Mapping[str, Estimate]
+    differences: Mapping[tuple[str, str], Difference]
+    reader_differences: Mapping[tuple[str, str, str], Difference]
+    components: Components
+    statistic: float | None
+    df: tuple[float, float] | None
+    p_value: float | None
+    method: str
+    scope: str
+    confidence: float
+    note: str = ""
+
+    @property
+    def n(self) -> int:
+        """The number of cases."""
+        return self.positives + self.negatives
+
+    def summary(self) -> str:
+        """Return the analysis as text, the sample first."""
+        lines = [
+            f"{len(self.readers)} readers, {len(self.modalities)} modalities, {self.n} cases: "
+            f"{self.positives} positive, {self.negatives} negative",
+            f"{_LABELS[self.measure]}, {100 * self.confidence:g} % intervals; {self.scope}",
+            self.method,
+        ]
+        lines += [f"  {name}: {estimate}" for name, estimate in self.estimates.items()]
+        for (first, second), difference in self.differences.items():
+            lines.append(f"  {first} - {second}: {difference}")
+            lines += [
+                f"    {reader}: {self.reader_differences[reader, first, second]}"
+                for reader in self.readers
+            ]
+        if self.statistic is not None and self.df is not None:
+            lines.append(
+                f"  all alike: F = {self.statistic:.3f} on {self.df[0]:g} and {self.df[1]:.1f} df, "
+                f"{format_p_value(self.p_value)}"
+            )
+        if self.dropped:
+            lines.append(f"  {self.dropped} cases not read by every reader were left out")
+        if self.note:
+            lines.append(f"  note: {self.note}")
+        return "\n".join(lines)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each mean and each difference: value, limits, p and df."""
+        import pandas as pd
+
+        rows: dict[str, Estimate | Difference] = {
+            **self.estimates,
+            **{f"{first} - {second}": value for (first, second), value in self.differences.items()},
+        }
+        columns = ["value", "low", "high", "statistic", "df", "p_value"]
+        cells = [[getattr(value, column, None) for column in columns] for value in rows.values()]
+        return pd.DataFrame(cells, index=pd.Index(list(rows), name=self.measure), columns=columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the analysis as JSON-ready values."""
+        plain = ("measure", "modalities", "readers", "positives", "negatives", "dropped")
+        tested = ("statistic", "df", "p_value", "method", "scope", "confidence", "note")
+        return {
+            **{name: json_ready(getattr(self, name)) for name in plain},
+            "figures": [
+                {"modality": modality, "reader": reader, **figure.to_dict()}
+                for (modality, reader), figure in self.figures.items()
+            ],
+            "estimates": [
+                {"modality": modality, **estimate.to_dict()}
+                for modality, estimate in self.estimates.items()
+            ],
+            "differences": [
+                {"first": first, "second": second, **difference.to_dict()}
+                for (first, second), difference in self.differences.items()
+            ],
+            "reader_differences": [
+                {"reader": reader, "first": first, "second": second, **difference.to_dict()}
+                for (reader, first, second), difference in self.reader_differences.items()
+            ],
+            "components": self.components.to_dict(),
+            **{name: json_ready(getattr(self, name)) for name in tested},
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"<MRMC: {len(self.readers)} readers, {len(self.modalities)} modalities, "
+            f"{self.n} cases, {format_p_value(self.p_value)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.summary())}</pre>"
+
+
+def mrmc(
+    table: ReadingTable,
+    *,
+    readers: Effect = "random",
+    cases: Effect = "random",
+    covariance: Covariance = "delong",
+    measure: Measure = "auc",
+    confidence: float = 0.95,
+    complete_cases: bool = False,
+) -> MRMC:
+    """Compare modalities that the same readers used on the same cases (multi-reader multi-case).
+
+    Reading with a model's advice against reading without is this analysis with the modalities
+    "aided" and "unaided".
+
+    Parameters
+    ----------
+    table
+        A data frame, or a mapping of columns, with one row for each reading: ``case``,
+        ``reader``, ``modality``, ``truth`` (0/1), and ``rating`` (for areas) or ``call`` (0/1).
+    readers, cases
+        ``"random"``: the conclusion is for readers, or cases, like these. ``"fixed"``: for
+        these only. One of them must be random.
+    covariance
+        How the covariance of areas over cases is estimated; for sensitivity and specificity
+        all three are the same.
+    measure
+        The figure that is compared.
+    confidence
+        Of the two-sided intervals.
+    complete_cases
+        Leave out the cases that lack a reading, where otherwise they are an error.
 
     Returns
     -------
-    Difference
-        Its scope says in words for what readers and cases it holds. Random readers
-        fewer than five draw a StatisticsWarning.
+    MRMC
+        Differences are first minus second, in order of first appearance. A table of one
+        modality gives the readers' mean and no test.
 
     Raises
     ------
     EvaluationError
-        As ``auc``; ``READERS_TOO_FEW``; ``NOT_BINARY`` for calls that are not.
+        ``READINGS_COLUMNS``, ``READINGS_TRUTH``, ``READINGS_DUPLICATED``,
+        ``READINGS_MISSING``, ``READERS_TOO_FEW``, ``SINGLE_CASE``, and those of truth and scores.
+    UsageError
+        Readers and cases both fixed: nothing then scatters.
 
     Notes
     -----
-    Assumes that every reader read every case, once.
+    Assumes that every reader read every case in every modality, and that the figures of two
+    readers vary together over cases alike for all pairs of readers. Differences of three and
+    more modalities share one variance and are not corrected for their number; ``adjust`` does.
 
     References
     ----------
-    Obuchowski and Rockette 1995, Commun Stat Simul 24:285; Hillis 2007, Stat Med
-    26:596, section 5.3; DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837.
+    Obuchowski and Rockette 1995, Commun Stat Simul 24:285; Hillis 2007, Stat Med 26:596, for
+    the degrees of freedom; Hillis 2014, Stat Med 33:330, for fixed readers or cases.
     """
-    return with_warning(
-        estimate_against_readers(
-            truth,
-            model,
-            readers,
-            readers_are=readers_are,
-            covariance=covariance,
-            measure=measure,
-            confidence=confidence,
+    for name, effect in (("readers", readers), ("cases", cases)):
+        choose(effect, ("random", "fixed"), name)
+    if readers == cases == "fixed":
+        raise UsageError(
+            "with readers and cases both fixed nothing scatters",
+            where="readers, cases",
+            advice='leave one of them "random"',
         )
+    check_confidence(confidence)
+    readings = as_readings(
+        table, "rating" if measure == "auc" else "call", complete_cases=complete_cases
+    )
+    _check_size(readings, readers)
+    rows = readings.values.reshape(-1, readings.truth.size)
+    figures, spread = figures_and_covariance(readings.truth, list(rows), measure, covariance)
+    figures = figures.reshape(readings.values.shape[:2])
+    analysis = Factorial(
+        figures=figures,
+        spread=spread,
+        components=components_of(figures, spread),
+        readers=readers,
+        cases=cases,
+        n=readings.truth.size,
+        confidence=confidence,
+        name={"auc": f"AUC, {covariance} covariance"}.get(measure, measure),
+    )
+    return with_warning(_result(analysis, readings, measure))
+
+
+def _result(analysis: Factorial, readings: Readings, measure: Measure) -> MRMC:
+    modalities, readers = list(enumerate(readings.modalities)), list(enumerate(readings.readers))
+    pairs = list(combinations(modalities, 2))
+    positives = int(readings.truth.sum())
+    statistic, df, p_value = analysis.test()
+    note = ""
+    if analysis.readers == "random" and len(readers) < ENOUGH_READERS:
+        note = (
+            f"only {len(readers)} readers: how readers in general scatter is hardly known, "
+            "so the inference to them is weak"
+        )
+    return MRMC(
+        measure=measure,
+        modalities=readings.modalities,
+        readers=readings.readers,
+        positives=positives,
+        negatives=readings.truth.size - positives,
+        dropped=readings.dropped,
+        figures={
+            (name, person): analysis.figure(i, j)
+            for (i, name), (j, person) in product(modalities, readers)
+        },
+        estimates={name: analysis.mean(i) for i, name in modalities},
+        differences={
+            (first, second): analysis.difference(i, k) for (i, first), (k, second) in pairs
+        },
+        reader_differences={
+            (person, first, second): analysis.reader_difference(j, i, k)
+            for ((i, first), (k, second)), (j, person) in product(pairs, readers)
+        },
+        components=analysis.components,
+        statistic=statistic,
+        df=df,
+        p_value=p_value,
+        method=analysis.method,
+        scope=analysis.scope,
+        confidence=analysis.confidence,
+        note=note,
     )
 
 
-def estimate_against_readers(
-    truth: ArrayLike,
-    model: ArrayLike,
-    readers: Mapping[str, ArrayLike] | ArrayLike,
-    *,
-    readers_are: Literal["random", "fixed"] = "random",
-    covariance: Covariance = "delong",
-    measure: Measure = "auc",
-    confidence: float = 0.95,
-) -> Difference:
-    """As ``model_against_readers``, with what there is to warn of in the note."""
-    choose(readers_are, ("random", "fixed"), "readers_are")
-    choose(measure, ("auc", "sensitivity", "specificity"), "measure")
-    check_confidence(confidence)
-    labels = as_truth(truth)
-    rows = list(readers.values()) if isinstance(readers, Mapping) else list(np.atleast_2d(readers))
-    needed = 2 if readers_are == "random" else 1
-    if len(rows) < needed:
+def _check_size(readings: Readings, readers: Effect) -> None:
+    needed = 2 if readers == "random" else 1
+    if len(readings.readers) < needed:
         raise EvaluationError(
-            f"readers taken as {readers_are} must be at least {needed}, got {len(rows)}",
+            f"readers taken as {readers} must be at least {needed}, got {len(readings.readers)}",
             where="readers",
-            advice="compare with one reader by compare_aucs or paired_difference",
+            advice='one reader is no sample of readers; readers="fixed" speaks of this one',
             code="READERS_TOO_FEW",
         )
-    values, spread = _figures(labels, [model, *rows], measure, covariance)
-    # psi: each reader minus the model, as Hillis writes it; the sign turns at the end.
-    psi = values[1:] - values[0]
-    covariances = spread[1:, 1:] - spread[1:, :1] - spread[:1, 1:] + spread[0, 0]
-    name = {"auc": f"AUC, {covariance} covariance"}.get(measure, measure)
-    test = _random_readers if readers_are == "random" else _fixed_readers
-    return test(psi, covariances, name, labels.size, confidence)
-
-
-def _figures(
-    labels: Binary, rows: list[ArrayLike], measure: Measure, covariance: Covariance
-) -> tuple[Scores, Scores]:
-    """Return the raters' figures, the model's first, and their covariance over cases."""
-    if measure == "auc":
-        table: Scores = _stacked(labels, [as_scores(row, "ratings") for row in rows])
-        placed = placements(labels, table)
-        return placed.areas, placed.covariance(covariance)
-    diseased = 1 if measure == "sensitivity" else 0
-    calls: Binary = _stacked(labels, [as_binary(row, "calls") for row in rows])
-    right = (calls == diseased)[:, labels == diseased].astype(np.float64)
-    cases = right.shape[1]
-    if cases < 2:
-        return right.mean(axis=1), np.full((len(right), len(right)), np.nan)
-    return right.mean(axis=1), np.atleast_2d(np.cov(right)) / cases
-
-
-def _random_readers(
-    psi: Scores, covariances: Scores, name: str, n: int, confidence: float
-) -> Difference:
-    from scipy.special import stdtr, stdtrit
-
-    readers = psi.size
-    off_diagonal = covariances[~np.eye(readers, dtype=bool)].mean()
-    scatter = float(psi.var(ddof=1))
-    denominator = scatter + max(readers * float(off_diagonal), 0.0)
-    method = f"{name}; single-treatment Obuchowski-Rockette, Hillis degrees of freedom"
-    scope = "readers like these and cases like these"
-    note = ""
-    if readers < ENOUGH_READERS:
-        note = (
-            f"only {readers} readers: how readers in general scatter is hardly known, "
-            "so the inference to them is weak"
+    positives = int(readings.truth.sum())
+    if min(positives, readings.truth.size - positives) < 2:
+        raise EvaluationError(
+            f"{positives} positive cases of {readings.truth.size}: "
+            "a class of one case has no variance",
+            where="truth",
+            advice="bring more cases of that class",
+            code="SINGLE_CASE",
         )
-    value = -float(psi.mean())
-    if not denominator > _ZERO_VARIANCE:
-        return _not_estimable(value, method, scope, n, note)
-    error = float(np.sqrt(denominator / readers))
-    # Readers without any scatter leave the scatter of cases, whose df are infinite.
-    df = denominator**2 / (scatter**2 / (readers - 1)) if scatter > _ZERO_VARIANCE else np.inf
-    t = value / error
-    half = float(stdtrit(df, (1 + confidence) / 2)) * error
-    p_value = float(2 * stdtr(df, -abs(t)))
-    return _difference(value, half, t, df, p_value, method, scope, n, note)
-
-
-def _fixed_readers(
-    psi: Scores, covariances: Scores, name: str, n: int, confidence: float
-) -> Difference:
-    from scipy.special import ndtr, ndtri
-
-    variance = float(covariances.mean())
-    method = f"{name}; contrast on the joint covariance"
-    scope = f"these {psi.size} readers only, cases like these"
-    value = -float(psi.mean())
-    if not variance > _ZERO_VARIANCE:
-        return _not_estimable(value, method, scope, n, "")
-    error = float(np.sqrt(variance))
-    z = value / error
-    half = float(ndtri((1 + confidence) / 2)) * error
-    return _difference(value, half, z, None, float(2 * ndtr(-abs(z))), method, scope, n, "")
-
-
-def _difference(
-    value: float,
-    half: float,
-    statistic: float,
-    df: float | None,
-    p_value: float,
-    method: str,
-    scope: str,
-    n: int,
-    note: str,
-) -> Difference:
-    low, high = max(-1.0, value - half), min(1.0, value + half)
-    return Difference(value, low, high, statistic, df, p_value, method, scope, n, note)
-
-
-def _not_estimable(value: float, method: str, scope: str, n: int, note: str) -> Difference:
-    reason = "the variance of the difference is zero or undefined, so it has no interval"
-    note = f"{note}; {reason}" if note else reason
-    p_value = 1.0 if value == 0 else None
-    return Difference(value, None, None, None, None, p_value, method, scope, n, note)
-
-
-def _stacked(labels: Binary, rows: list[NDArray[Any]]) -> NDArray[Any]:
-    for row in rows:
-        check_same_length(truth=labels, rater=row)
-    return np.stack(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -128,7 +128,12 @@ class Test:
         return json_fields(self)
 
 
-Result = TypeVar("Result", Estimate, Difference)
+class _Noted(Protocol):
+    @property
+    def note(self) -> str: ...
+
+
+Result = TypeVar("Result", bound=_Noted)
 
 
 def with_warning(result: Result) -> Result:
