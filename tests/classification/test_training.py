@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from cervispine.classification import training
 from cervispine.classification.training import CHECKPOINT, Images, Recipe, margins_of, train
 from cervispine.exceptions import TrainingError
 
@@ -90,6 +91,12 @@ def test_seed_decides_and_leaves_the_global_generator_alone() -> None:
     assert weights(first) != weights(other)
 
 
+@pytest.fixture
+def checkpoint_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("checkpoint_each_epoch")
 def test_interrupted_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     straight, broken = network(), network()
     fit(straight)
@@ -109,6 +116,12 @@ def test_interrupted_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     assert weights(straight) == weights(again)
 
 
+def test_short_epochs_write_no_checkpoint(tmp_path: Path) -> None:
+    fit(network(), run_dir=tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("checkpoint_each_epoch")
 def test_resume_refuses_nothing_and_something_else(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="RESUME_NOTHING"):
         fit(network(), run_dir=tmp_path, resume=True)

@@ -127,7 +127,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y
             (n,) 0/1, 1 for the positive class; None for the studies' own labels.
         run_dir
-            Folder for a checkpoint after each epoch.
+            Folder for a checkpoint, written at most once a minute at the end of an epoch.
         resume
             Continue from the checkpoint in ``run_dir``; refused when parameters or data differ.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ __all__ = ["Images", "Recipe", "Trained", "margins_of", "train"]
 logger = logging.getLogger("cervispine.training")
 
 CHECKPOINT = "checkpoint.pt"
+
+#: An epoch that ends within so many seconds of the last checkpoint writes none: with small images
+#: a checkpoint of hundreds of megabytes would take a good part of the epoch.
+CHECKPOINT_SECONDS = 60.0
 
 #: Share of the steps in which the learning rate climbs to its height.
 WARM_UP = 0.1
@@ -94,7 +99,8 @@ def train(
     report
         Told of each epoch.
     run_dir
-        Where to keep a checkpoint after each epoch; None for none.
+        Where to keep a checkpoint, written at the end of an epoch at most once a minute; None
+        for none.
     resume
         Continue from the checkpoint in ``run_dir``.
     fingerprint
@@ -116,6 +122,7 @@ def train(
     state = _State(network, optimizer, fingerprint)
     if resume:
         state.restore(run_dir)
+    saved = time.monotonic()
     while not state.finished(recipe):
         epoch = len(state.history)
         training_loss = _run_epoch(network, optimizer, training, recipe, epoch, augment)
@@ -126,8 +133,9 @@ def train(
             "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUC %.3f",
             epoch + 1, recipe.epochs, training_loss, record["loss"], record["auc"],
         )  # fmt: skip
-        if run_dir is not None:
+        if run_dir is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
             state.save(run_dir)
+            saved = time.monotonic()
         report(epoch + 1, recipe.epochs)
     network.load_state_dict(state.best_weights)
     network.eval()
