@@ -44,7 +44,7 @@ PRESETS = {
         phantom={"n_opll": 128, "n_dss": 192, "difficulty": 0.2},
         test=80,
         preprocessor={"size": (112, 80), "spacing": 1.0},
-        classifier={"epochs": 10, "batch_size": 8, "learning_rate": 1e-3},
+        classifier={"epochs": 8, "batch_size": 8, "learning_rate": 1e-3},
     ),
     # The numbers of Qu et al. 2024: 272 OPLL and 412 degenerative, 513 to train and 171 to test.
     "paper": Preset(
