@@ -44,6 +44,14 @@ from cervispine.evaluation.mrmc import MRMC, mrmc
 from cervispine.evaluation.multiplicity import adjust
 from cervispine.evaluation.paired import PairedCounts, mcnemar, paired_difference
 from cervispine.evaluation.performance import Evaluation
+from cervispine.evaluation.power import (
+    OneAUC,
+    PairedAUCs,
+    PairedCalls,
+    ReaderStudy,
+    SampleSize,
+    sample_size,
+)
 from cervispine.evaluation.proportions import proportion
 from cervispine.evaluation.readers import ReaderTable
 from cervispine.evaluation.readings import read_readings
@@ -62,9 +70,14 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Evaluator",
+    "OneAUC",
+    "PairedAUCs",
+    "PairedCalls",
     "PairedCounts",
+    "ReaderStudy",
     "ReaderTable",
     "RocCurve",
+    "SampleSize",
     "Test",
     "Threshold",
     "adjust",
@@ -87,6 +100,7 @@ __all__ = [
     "read_readings",
     "read_scores",
     "roc_curve",
+    "sample_size",
 ]
 
 
