@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cervispine.cli_power import power_app
 from cervispine.exceptions import CervispineError, CervispineWarning, ResourceError, UsageError
 from cervispine.progress import progress
 
@@ -31,6 +32,7 @@ app = typer.Typer(
         "130 interrupted."
     ),
 )
+app.add_typer(power_app, name="power")
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of DICOM, of any depth.")]
 Labels = Annotated[
