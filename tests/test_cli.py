@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from cervispine import Cohort, OPLLClassifier, Preprocessor
@@ -177,6 +178,27 @@ def test_labels_with_faults_are_refused(
     assert f"[{code}]" in err
     for line in phantom.labels.read_text().splitlines()[1:]:
         assert line.split(",")[0] not in err
+
+
+def test_a_labelled_patient_whose_study_is_refused_is_counted(
+    run: Run, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    folder = tmp_path / "dicom"
+    shutil.copytree(phantom.dicom, folder)
+    study = next(path for path in sorted(folder.iterdir()) if path.is_dir())
+    by_position = sorted(
+        (path for path in study.rglob("*.dcm")),
+        key=lambda path: float(pydicom.dcmread(path).ImagePositionPatient[0]),
+    )
+    by_position[len(by_position) // 2].write_bytes(b"cut off")
+    code, out, _ = run("index", folder, "--labels", phantom.labels)
+    assert code == 0
+    assert "PATIENTS_UNUSED" in out
+    assert study.name not in out
+    shutil.rmtree(study)
+    code, out, err = run("index", folder, "--labels", phantom.labels)
+    assert (code, "[LABELS_UNMATCHED]" in err) == (3, True)
+    assert "files found" in out
 
 
 def test_data_that_cannot_be_used_are_refused(

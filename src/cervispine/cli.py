@@ -153,8 +153,13 @@ def phantom(
 @app.command()
 def index(data: Data, labels: Labels = None, strict: Strict = False) -> None:
     """Say what is there, what is refused and why. Writes nothing."""
-    cohort = _index(data, labels)
-    print(cohort.summary())
+    cohort = _index(data, None)
+    try:
+        if labels is not None:
+            cohort = cohort.with_labels(labels)
+    finally:
+        # Also where the labels are refused: what became of the files may be the reason.
+        print(cohort.summary())
     _strict(cohort.intake, strict)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cervispine import Cohort, Study
 from cervispine.exceptions import LabelError, LeakageError, UsageError
-from cervispine.records import IntakeReport
+from cervispine.records import IntakeReport, Problem
 
 Make = Callable[..., Study]
 CODES = {
@@ -115,6 +115,26 @@ def test_labels_that_do_not_match_are_all_told(study: Make, tmp_path: Path) -> N
     assert "row 3: no study" in caught.value.what
     assert "1 of 2 studies have no row" in caught.value.what
     assert "canary" not in str(caught.value)
+
+
+def test_labelled_patients_whose_files_were_refused_are_counted(
+    study: Make, tmp_path: Path
+) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("patient,label\nb,OPLL\ncanary,DSS\nc,OPLL\n")
+    refused = Problem(code="SPACING_UNEVEN", reason="a gap", files=9)
+    intake = IntakeReport(
+        found=11, used=2, problems=(refused,), unused_patients=frozenset({"canary"})
+    )
+    bare = Cohort([study("b", "1"), study("c", "2")], intake)
+    cohort = bare.with_labels(path)
+    assert cohort.patients == ("b", "c")
+    assert "PATIENTS_UNUSED" in cohort.summary()
+    assert "of whom no study can be used: 1 DSS" in cohort.summary()
+    assert "canary" not in cohort.summary() + repr(cohort) + repr(cohort.intake)
+    path.write_text("patient,label\nb,OPLL\nd,DSS\nc,OPLL\n")
+    with pytest.raises(LabelError, match=r"row 3: no study \(of 9 rejected files"):
+        bare.with_labels(path)
 
 
 @given(seed=st.integers(0, 2**32), test=st.integers(2, 28), order=st.randoms())

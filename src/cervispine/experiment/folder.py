@@ -174,7 +174,7 @@ def read_split(path: str | Path, cohort: Cohort) -> dict[str, Cohort]:
         part_of[row["patient"]] = row["part"]
     raise_faults(faults, path=table.path, code="SPLIT_INVALID")
     known = set(cohort.patients)
-    faults = [f"row {row.number}: no study" for row in table.rows if row["patient"] not in known]
+    faults = cohort.rows_without_study(table)
     if absent := len(known - set(part_of)):
         faults.append(f"{absent} of {len(known)} patients have no row")
     raise_faults(faults, path=table.path, code="SPLIT_UNMATCHED")

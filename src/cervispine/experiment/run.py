@@ -199,11 +199,15 @@ def _index(run: RunFolder, source: _Data, progress: bool | None) -> Cohort:
     from cervispine.loading import Loader
 
     with run.timed("index"), progress_of("reading headers", shown=progress) as report:
-        cohort = Loader().index(source.dicom, progress=report).with_labels(source.labels)
+        cohort = Loader().index(source.dicom, progress=report)
     assert cohort.intake is not None
     cohort.intake.to_csv(run.path / "rejected.csv")
-    write_text(run.path / "cohort.txt", cohort.summary() + "\n")
-    logger.info("%s", cohort.summary())
+    try:
+        cohort = cohort.with_labels(source.labels)
+    finally:
+        # Also where the labels are refused: what became of the files may be the reason.
+        write_text(run.path / "cohort.txt", cohort.summary() + "\n")
+        logger.info("%s", cohort.summary())
     repeated = len(cohort) - len(set(cohort.patients))
     if repeated:
         raise DataError(

@@ -133,7 +133,10 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             studies, more = self._studies(headers)
         problems += more
         used = sum(len(series.files) for study in studies for series in study.series)
-        intake = IntakeReport(found=found, used=used, problems=tuple(problems))
+        unused = {header.patient for header in headers} - {study.patient for study in studies}
+        intake = IntakeReport(
+            found=found, used=used, problems=tuple(problems), unused_patients=frozenset(unused)
+        )
         if self.on_problem == "raise":
             _raise_first(problems)
         if not studies:

@@ -15,7 +15,7 @@ from cervispine.exceptions import LabelError, LeakageError, UsageError
 from cervispine.records.intake import IntakeReport, Problem
 from cervispine.records.labels import CLASSES, read_labels
 from cervispine.records.study import Study
-from cervispine.records.tables import raise_faults
+from cervispine.records.tables import Table, raise_faults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,32 +106,48 @@ class Cohort(Sequence[Study]):
         ----------
         path
             Columns ``patient,label``, labels ``OPLL`` or ``DSS``; any other column becomes an
-            attribute of the study.
+            attribute of the study. A patient whose every study was refused or ignored may stand
+            there: that is counted in the account of the intake (``PATIENTS_UNUSED``).
 
         Raises
         ------
         LabelError
             Unknown labels, patients listed twice (``LABELS_INVALID``), studies without a row or
-            rows without a study (``LABELS_UNMATCHED``): all faults of the file at once.
+            rows of patients who are not in the folder (``LABELS_UNMATCHED``): all faults of the
+            file at once.
         """
         table = read_labels(path)
         rows = {row["patient"]: row for row in table.rows}
-        known = set(self.patients)
-        extra = [f"row {row.number}: no study" for row in table.rows if row["patient"] not in known]
+        unused = self.intake.unused_patients if self.intake is not None else frozenset()
+        extra = self.rows_without_study(table)
         unlabelled = sum(study.patient not in rows for study in self.studies)
         if unlabelled:
             extra.append(f"{unlabelled} of {len(self)} studies have no row")
         raise_faults(extra, path=table.path, code="LABELS_UNMATCHED")
+        lost = Counter(row["label"] for patient, row in rows.items() if patient in unused)
 
         others = [column for column in table.columns if column not in ("patient", "label")]
-        return self._with(
-            attrs.evolve(
-                study,
-                label=CLASSES.index(rows[study.patient]["label"]),
-                attributes={column: rows[study.patient][column] for column in others},
-            )
-            for study in self.studies
+        return Cohort(
+            [
+                attrs.evolve(
+                    study,
+                    label=CLASSES.index(rows[study.patient]["label"]),
+                    attributes={column: rows[study.patient][column] for column in others},
+                )
+                for study in self.studies
+            ],
+            _noting_lost(self.intake, lost),
         )
+
+    def rows_without_study(self, table: Table) -> list[str]:
+        """Return a fault for each row of a patient of whom the intake found nothing at all."""
+        known = set(self.patients)
+        fault = "no study"
+        if self.intake is not None:
+            known |= self.intake.unused_patients
+            if self.intake.rejected:
+                fault += f" (of {self.intake.rejected} rejected files some may be this patient's)"
+        return [f"row {row.number}: {fault}" for row in table.rows if row["patient"] not in known]
 
     def where(self, keep: Callable[[Study], bool] | None = None, **attributes: Any) -> Cohort:
         """Return the studies for which ``keep`` is true and every attribute has its value."""
@@ -265,6 +281,20 @@ class Cohort(Sequence[Study]):
         size = len(self) + len(column)
         graph = coo_array((np.ones(len(edges)), (rows, columns + len(self))), shape=(size, size))
         return connected_components(graph, directed=False)[1][: len(self)].astype(np.int64)
+
+
+def _noting_lost(intake: IntakeReport | None, lost: Counter[str]) -> IntakeReport | None:
+    """Return the intake with a note of how many labelled patients it has no study of."""
+    if intake is None or not lost:
+        return intake
+    counts = ", ".join(f"{lost[name]} {name}" for name in sorted(lost, reverse=True))
+    note = Problem(
+        code="PATIENTS_UNUSED",
+        reason=f"labelled patients of whom no study can be used: {counts}",
+        fate="noted",
+        files=0,
+    )
+    return attrs.evolve(intake, problems=(*intake.problems, note))
 
 
 def _identities(study: Study) -> tuple[set[str], ...]:

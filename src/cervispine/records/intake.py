@@ -46,6 +46,16 @@ class Problem:
 class IntakeReport:
     """The account of an intake: found = used + rejected + ignored, in files.
 
+    Parameters
+    ----------
+    found, used
+        Counts of files.
+    problems
+        What was not used, or is to be known about, and why.
+    unused_patients
+        Patients with files of which no study could be used. They are kept in memory, so that a
+        row about them is not taken for a slip of the pen, and are never printed or written.
+
     Raises
     ------
     AssertionError
@@ -55,6 +65,7 @@ class IntakeReport:
     found: int
     used: int
     problems: tuple[Problem, ...] = attrs.field(default=(), repr=False)
+    unused_patients: frozenset[str] = attrs.field(default=frozenset(), repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.found != self.used + self.rejected + self.ignored:
@@ -87,7 +98,8 @@ class IntakeReport:
             counts[problem.fate, problem.code] += problem.files
         for (fate, code), files in sorted(counts.items()):
             example = next(p for p in self.problems if (p.fate, p.code) == (fate, code))
-            lines.append(f"  {fate:8} {code:24} {files:6} files: {example.reason}")
+            size = f"{files:6} files: " if files else ""
+            lines.append(f"  {fate:8} {code:24} {size}{example.reason}")
         return "\n".join(lines)
 
     def to_csv(self, path: str | Path) -> None:
