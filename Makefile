@@ -39,7 +39,7 @@ docs: venv
 	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build/html
 
 bench: venv
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/*.py; do $(BIN)/python -P $$script || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(DEMO) docs/_build docs/generated .mypy_cache .ruff_cache .pytest_cache

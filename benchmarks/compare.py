@@ -7,7 +7,6 @@ compared are invented; one run has readers with ratings, one readers who gave ca
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -67,9 +66,9 @@ def main() -> int:
         for _ in range(ROUNDS):
             for what, command in commands.items():
                 times[what].append(seconds(command, folder))
-    bare = statistics.median(times["interpreter"])
+    bare = np.median(times["interpreter"])
     for readers in ("rated", "called"):
-        median = statistics.median(times[readers])
+        median = np.median(times[readers])
         passed = median < SECONDS
         failed |= not passed
         print(f"compare_{readers} {median / bare:.1f} {SECONDS / bare:.1f} "

@@ -18,6 +18,7 @@ FLOORS = (
     ("classification", "testing"),
     ("reporting",),
     ("experiment", "diagnosis"),
+    ("cli_power",),
     ("cli",),
     ("__main__",),
 )
