@@ -1,0 +1,14 @@
+"""The command line; the only place that prints.
+
+options      what several commands share
+data         phantom, index
+study        experiment, train, predict
+statistics   compare
+power        power auc, mcnemar, mrmc
+plugins      backbones, doctor
+program      the commands in order, and how the program ends
+"""
+
+from cervispine.cli.program import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,56 @@
+"""The commands about data: make them up, and say what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cervispine.cli.options import Data, Labels, Seed, Strict, end_strictly, index_folder
+from cervispine.progress import progress
+
+__all__ = ["index", "phantom"]
+
+
+def phantom(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write into.")],
+    patients: Annotated[
+        int, typer.Option(min=2, help="How many; 272 of 684 have OPLL, as in the paper.")
+    ] = 684,
+    difficulty: Annotated[float, typer.Option(min=0, max=1, help="0 is easy, 1 is hard.")] = 0.5,
+    t1: Annotated[bool, typer.Option("--t1", help="Write a T1 series beside each T2.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Write a cohort of synthetic patients as DICOM.
+
+    Beside the images stand their truth (masks and measures), labels.csv, and readers.csv with
+    what simulated readers would have said.
+    """
+    from cervispine.phantom import Phantom
+
+    n_opll = round(patients * 272 / 684)
+    cohort = Phantom(
+        n_opll=n_opll,
+        n_dss=patients - n_opll,
+        difficulty=difficulty,
+        seed=seed,
+        sequences=["T2", "T1"] if t1 else ["T2"],
+    )
+    with progress("making phantoms") as report:
+        written = cohort.write(folder, progress=report)
+    print(f"{n_opll} OPLL and {patients - n_opll} DSS phantoms, synthetic, no patients:")
+    for name in ("dicom", "labels", "readers", "truth"):
+        print(f"  {name:8} {getattr(written, name)}")
+
+
+def index(data: Data, labels: Labels = None, strict: Strict = False) -> None:
+    """Say what is there, what is refused and why. Writes nothing."""
+    cohort = index_folder(data)
+    try:
+        if labels is not None:
+            cohort = cohort.with_labels(labels)
+    finally:
+        # Also where the labels are refused: what became of the files may be the reason.
+        print(cohort.summary())
+    end_strictly(cohort.intake, strict)

@@ -1,0 +1,63 @@
+"""What several commands share: their options, and what is done with them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cervispine.progress import progress
+
+if TYPE_CHECKING:
+    from cervispine.records import Cohort, IntakeReport
+
+__all__ = [
+    "Data",
+    "Labels",
+    "Out",
+    "Readers",
+    "Resume",
+    "Seed",
+    "Strict",
+    "end_strictly",
+    "index_folder",
+    "names_in",
+]
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of DICOM, of any depth.")]
+Labels = Annotated[
+    Path | None, typer.Option(help="CSV with the columns patient,label (OPLL or DSS).")
+]
+Readers = Annotated[
+    Path | None, typer.Option(help="CSV with the columns patient,reader,call and/or rating.")
+]
+Out = Annotated[Path, typer.Option(help="Folder to write into.")]
+Seed = Annotated[int, typer.Option(help="Decides everything random.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when any file was rejected.")]
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Return the names of a list with commas between."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def index_folder(
+    data: Path, labels: Path | None = None, *, sequences: Sequence[str] = ("T2",)
+) -> Cohort:
+    """Index a folder with a progress bar, and label it where there are labels."""
+    from cervispine.loading import Loader
+
+    with progress("reading headers") as report:
+        cohort = Loader(sequences=sequences).index(data, progress=report)
+    return cohort if labels is None else cohort.with_labels(labels)
+
+
+def end_strictly(intake: IntakeReport | None, strict: bool) -> None:
+    """End with exit code 1 where that was asked for and files were rejected."""
+    if strict and intake is not None and intake.rejected:
+        print(f"{intake.rejected} files were rejected", file=sys.stderr)
+        raise typer.Exit(1)

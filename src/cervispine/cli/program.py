@@ -1,0 +1,101 @@
+"""The program: its commands in order, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from cervispine.cli.data import index, phantom
+from cervispine.cli.plugins import backbones, doctor
+from cervispine.cli.power import power_app
+from cervispine.cli.statistics import compare
+from cervispine.cli.study import experiment, predict, train
+from cervispine.exceptions import CervispineError, CervispineWarning, ResourceError
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = "interrupted; what was finished is kept, and --resume continues a run"
+
+app = typer.Typer(
+    name="cervispine",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would double the time that --help takes
+    help=(
+        "Cervical OPLL on sagittal MRI: train, test and compare classifiers with surgeons.\n\n"
+        "Start with `cervispine experiment --out demo`: it needs no data, runs the "
+        "paper's study on synthetic phantoms and writes demo/report.html.\n\n"
+        "Research use only; not a medical device. Exit codes: 0 done, 1 done with files rejected "
+        "under --strict, 2 usage, 3 data refused, 4 model refused, 5 out of resources, "
+        "130 interrupted."
+    ),
+)
+for command in (experiment, phantom, index, train, predict, compare, backbones, doctor):
+    app.command()(command)
+app.add_typer(power_app, name="power")
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from cervispine import __version__
+
+        print(f"cervispine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more while working.")
+    ] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    # A terminal has progress bars; a log file gets a line now and then.
+    quiet = sys.stderr.isatty() and not verbose
+    logging.getLogger("cervispine").setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code of what happened."""
+    warnings.showwarning = _show_warning
+    try:
+        code = app(standalone_mode=False)
+    except CervispineError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail(INTERRUPTED, 130)
+    except MemoryError:
+        lack = ResourceError("out of memory", advice="use a smaller batch or smaller images")
+        _fail(str(lack), lack.exit_code)
+    except Exception as error:
+        # Typer's own errors (an unknown option, a missing argument) know how to show themselves.
+        if not hasattr(error, "exit_code"):
+            raise
+        if hasattr(error, "show"):
+            error.show()
+        sys.exit(error.exit_code)
+    # Typer returns the code of an interruption inside a command instead of raising it.
+    if code == 130:
+        _fail(INTERRUPTED, 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    # Other libraries' warnings can carry values of a header, so only their kind is shown.
+    if issubclass(category, CervispineWarning):
+        print(f"note: {message}", file=sys.stderr)
+    else:
+        logging.getLogger("cervispine").debug("a %s was given", category.__name__)

@@ -1,0 +1,97 @@
+"""``experiment``, ``train`` and ``predict``: what they write, and how they end on bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cervispine import OPLLClassifier, Preprocessor
+from cervispine.phantom import PhantomCohort
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_train_and_predict(run: Run, phantom: PhantomCohort, tmp_path: Path) -> None:
+    # The command trains at full size; a model saved by the library serves the same predict.
+    from cervispine import Loader
+
+    cohort = Loader().index(phantom.dicom).with_labels(phantom.labels)
+    small = Preprocessor(size=(64, 64), spacing=1.8)
+    OPLLClassifier(
+        backbone="resnet34", preprocessor=small, epochs=1, validation=0.3, progress=False
+    ).fit(cohort).save(tmp_path / "model")
+    code, _, err = run(
+        "train", phantom.dicom, "--labels", phantom.labels, "--out", tmp_path / "model"
+    )
+    assert (code, "RUN_EXISTS" in err) == (2, True)
+    scores = tmp_path / "scores.csv"
+    code, out, _ = run("predict", tmp_path / "model", phantom.dicom, "--out", scores)
+    assert code == 0
+    assert "24 studies" in out
+    with scores.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["patient"] for row in rows] == list(cohort.patients)
+
+    code, out, _ = run(
+        "compare", "--truth", phantom.labels, "--scores", scores,
+        "--readers", phantom.readers, "--out", tmp_path / "comparison",
+    )  # fmt: skip
+    assert code == 0
+    assert out.startswith("24 patients: 10 positive, 14 negative")
+    saved = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
+    assert saved["schema"] == "cervispine/comparison"
+
+
+@pytest.mark.parametrize(
+    ("edit", "code"),
+    [
+        (lambda text: text.replace(",OPLL,", ",opll,"), "LABELS_INVALID"),
+        (lambda text: text.replace("patient,", "id,", 1), "LABELS_COLUMNS"),
+        (lambda text: "\n".join(text.splitlines()[:-1]), "LABELS_UNMATCHED"),
+        (lambda text: text + text.splitlines()[-1] + "\n", "LABELS_INVALID"),
+        (lambda text: "", "LABELS_COLUMNS"),
+        (lambda text: text.splitlines()[0], "LABELS_ROWS"),
+    ],
+    ids=["vocabulary", "column", "missing", "twice", "empty", "header-only"],
+)
+def test_labels_with_faults_are_refused(
+    run: Run, phantom: PhantomCohort, labels: Callable[[Callable[[str], str]], Path],
+    tmp_path: Path, edit: Callable[[str], str], code: str,
+) -> None:  # fmt: skip
+    ended, _, err = run(
+        "experiment", phantom.dicom, "--labels", labels(edit), "--out", tmp_path / "run"
+    )
+    assert ended == 3
+    assert f"[{code}]" in err
+    for line in phantom.labels.read_text().splitlines()[1:]:
+        assert line.split(",")[0] not in err
+
+
+def test_data_that_cannot_be_used_are_refused(
+    run: Run, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run("index", empty)[0] == 3
+    assert run("index", tmp_path / "absent")[0] in (2, 3)
+    code, _, err = run("experiment", phantom.dicom, "--out", tmp_path / "run")
+    assert (code, "[LABELS_MISSING]" in err) == (2, True)
+    code, _, err = run("experiment", "--preset", "huge", "--out", tmp_path / "run")
+    assert (code, "[USAGE]" in err) == (2, True)
+    code, _, err = run("experiment", "--backbones", "resnet43", "--out", tmp_path / "run")
+    assert (code, "[BACKBONE_NOT_FOUND]" in err) == (4, True)
+    code, _, err = run("predict", empty, phantom.dicom, "--out", tmp_path / "scores.csv")
+    assert (code, "[MODEL_FORMAT]" in err) == (4, True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_class_is_refused(
+    run: Run, phantom: PhantomCohort, labels: Callable[[Callable[[str], str]], Path], tmp_path: Path
+) -> None:
+    path = labels(lambda text: text.replace(",OPLL,", ",DSS,"))
+    code, _, err = run("experiment", phantom.dicom, "--labels", path, "--out", tmp_path / "run")
+    assert (code, "[SPLIT_IMPOSSIBLE]" in err) == (2, True)
