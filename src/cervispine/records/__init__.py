@@ -8,6 +8,7 @@ labels         labels.csv, and the vocabulary of labels
 predictions    Predictions: what a classifier says of studies
 tables         the CSV files that people bring: read strictly, every fault listed at once
 files          writing files so that a reader never sees half of one
+pseudonyms     Key: short names for patients, which only the holder of the key can join
 """
 
 from cervispine.records.cohort import Cohort
@@ -15,6 +16,7 @@ from cervispine.records.geometry import Geometry
 from cervispine.records.intake import IntakeReport, Problem
 from cervispine.records.labels import CLASSES
 from cervispine.records.predictions import Predictions
+from cervispine.records.pseudonyms import Key
 from cervispine.records.study import Series, Study, Volume
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "Cohort",
     "Geometry",
     "IntakeReport",
+    "Key",
     "Predictions",
     "Problem",
     "Series",
