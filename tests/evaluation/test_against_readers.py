@@ -134,8 +134,34 @@ def test_readers_without_scatter_have_the_degrees_of_the_cases(study):
     assert result.to_dict()["df"] is None
 
 
+@pytest.mark.parametrize("readers_are", ["fixed", "random"])
+@pytest.mark.filterwarnings("ignore:only 3 readers")
+def test_non_inferiority_is_the_one_sided_test_of_the_interval(study, ratings, readers_are):
+    # One-sided at 2.5 % rejects exactly where the margin lies below the lower 95 % limit.
+    plain = model_against_readers(
+        study["label"], study["resnet34"], ratings, readers_are=readers_are
+    )
+    for gap, small in ((0.001, True), (-0.001, False)):
+        margin = gap - plain.low if plain.low < 0 else 0.05
+        tested = model_against_readers(
+            study["label"], study["resnet34"], ratings, readers_are=readers_are, margin=margin
+        )
+        if plain.low < 0:
+            assert (tested.p_value < 0.025) == small
+        assert (tested.low, tested.high) == (plain.low, plain.high)
+        assert "non-inferiority with margin" in tested.method
+        assert tested.p_value < plain.p_value / 2 + 1e-12
+
+
 @pytest.mark.parametrize(
-    "arguments", [{"readers_are": "given"}, {"measure": "accuracy"}, {"covariance": "normal"}]
+    "arguments",
+    [
+        {"readers_are": "given"},
+        {"measure": "accuracy"},
+        {"covariance": "normal"},
+        {"margin": -0.1},
+        {"margin": 1},
+    ],
 )
 def test_parameters_that_cannot_be_meant_are_refused(study, ratings, arguments):
     with pytest.raises(UsageError):

@@ -36,6 +36,18 @@ def test_area_and_interval_equal_proc(roc):
         assert covariance.item() == pytest.approx(values["var_delong"], abs=1e-12)
 
 
+def test_logit_limits_are_delongs_on_the_scale_of_the_logit(roc):
+    # Worked from pROC's area and variance: logit(A) +- z se / (A (1 - A)).
+    data, reference = roc
+    for name, values in reference["singles"].items():
+        area, error = values["auc"], math.sqrt(values["var_delong"])
+        logit, half = math.log(area / (1 - area)), 1.959963984540054 * error / (area * (1 - area))
+        limits = [1 / (1 + math.exp(-logit - side * half)) for side in (-1, 1)]
+        estimate = auc(data["label"], data[name], method="logit")
+        assert (estimate.low, estimate.high) == pytest.approx(limits, abs=CLOSED)
+        assert 0 < estimate.low < estimate.value < estimate.high < 1
+
+
 def test_paired_difference_equals_proc(roc):
     data, reference = roc
     assert reference["pairs"]

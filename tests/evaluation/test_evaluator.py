@@ -367,6 +367,34 @@ def test_what_cannot_be_meant_is_refused(
         Evaluator(**parameters).compare(truth_by_patient, readers=readers, **given)
 
 
+def test_predictive_values_at_a_stated_prevalence(
+    truth_by_patient, scores_by_patient, readers, comparison
+):
+    stated = Evaluator().compare(
+        truth_by_patient, scores_by_patient, readers, thresholds=0.5, prevalence=0.18
+    )
+    assert comparison.predictive_values == {}
+    assert list(stated.predictive_values) == list(stated.raters)
+    rater = stated.raters["resnet50"]
+    found, spared = rater.sensitivity.value, rater.specificity.value
+    by_bayes = 0.18 * found / (0.18 * found + 0.82 * (1 - spared))
+    assert stated.predictive_values["resnet50"].ppv.value == pytest.approx(by_bayes)
+    assert "at prevalence 0.18" in stated.summary()
+    assert len(stated.tables()["T9"]) == len(stated.raters)
+    assert "T9" in stated.to_latex()
+    assert "T9" not in comparison.tables()
+    assert any("prevalence of 0.18" in note for note in stated.notes)
+    with pytest.raises(UsageError, match="independent"):
+        Evaluator().compare(
+            truth_by_patient,
+            scores_by_patient,
+            readers,
+            thresholds=0.5,
+            prevalence=0.18,
+            groups=dict.fromkeys(truth_by_patient, 0),
+        )
+
+
 def test_a_model_cannot_have_the_name_of_a_reader(truth_by_patient, scores_by_patient, readers):
     with pytest.raises(UsageError, match="surgeon1"):
         Evaluator().compare(

@@ -31,6 +31,10 @@ def compare(
     rating_scale: Annotated[
         tuple[float, float], typer.Option(help="Lowest and highest rating there is.")
     ] = (0, 100),
+    prevalence: Annotated[
+        float | None,
+        typer.Option(help="Share of diseased in practice; adds predictive values there."),
+    ] = None,
     out: Out,
 ) -> None:
     """Compare models' scores with readers.
@@ -49,6 +53,7 @@ def compare(
         strata=None if strata is None else names_in(strata),
         complete_cases=complete_cases,
         rating_scale=rating_scale,
+        prevalence=prevalence,
     )
     save_comparison(comparison, make_folder(out))
     print(comparison.summary())

@@ -13,8 +13,10 @@ settings         confidence, correction, resamples and seed
 readers          ReaderTable: the readers' calls and ratings
 files            a comparison from labels.csv, scores.csv and readers.csv
 areas, delong    areas under ROC curves, their covariance and differences; resampling
+independent      two areas on different cases: two hospitals, two groups of patients
 roc              the curve itself, and partial areas
 proportions      one proportion and its interval
+predictive       PPV and NPV where the disease is as common as it is in practice
 paired           two sets of calls on the same cases: Tango, Newcombe, McNemar
 clustered        the same where cases are not independent
 against_readers  one model against the mean of several readers
@@ -40,6 +42,7 @@ from cervispine.evaluation.calibration import Calibration, calibration, net_bene
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.delong import delong_covariance
 from cervispine.evaluation.files import compare_files, read_scores
+from cervispine.evaluation.independent import compare_independent_aucs
 from cervispine.evaluation.mrmc import MRMC, mrmc
 from cervispine.evaluation.multiplicity import adjust
 from cervispine.evaluation.paired import PairedCounts, mcnemar, paired_difference
@@ -52,6 +55,7 @@ from cervispine.evaluation.power import (
     SampleSize,
     sample_size,
 )
+from cervispine.evaluation.predictive import PredictiveValues, predictive_values
 from cervispine.evaluation.proportions import proportion
 from cervispine.evaluation.readers import ReaderTable
 from cervispine.evaluation.readings import read_readings
@@ -74,6 +78,7 @@ __all__ = [
     "PairedAUCs",
     "PairedCalls",
     "PairedCounts",
+    "PredictiveValues",
     "ReaderStudy",
     "ReaderTable",
     "RocCurve",
@@ -88,6 +93,7 @@ __all__ = [
     "cohen_kappa",
     "compare_aucs",
     "compare_files",
+    "compare_independent_aucs",
     "delong_covariance",
     "fleiss_kappa",
     "mcnemar",
@@ -96,6 +102,7 @@ __all__ = [
     "net_benefit",
     "paired_difference",
     "partial_auc",
+    "predictive_values",
     "proportion",
     "read_readings",
     "read_scores",

@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 
 from cervispine.evaluation.checking import Scores, as_truth, check_confidence, choose
 from cervispine.evaluation.covariances import Covariance, Measure, figures_and_covariance
+from cervispine.evaluation.delong import ZERO_VARIANCE
 from cervispine.evaluation.results import Difference, with_warning
-from cervispine.exceptions import EvaluationError
+from cervispine.exceptions import EvaluationError, UsageError
 
 __all__ = ["model_against_readers"]
 
 # Below this many readers their own scatter is hardly known (our judgement).
 ENOUGH_READERS = 5
-_ZERO_VARIANCE = 1e-26
 
 
 def model_against_readers(
@@ -33,6 +33,7 @@ def model_against_readers(
     covariance: Covariance = "delong",
     measure: Measure = "auc",
     confidence: float = 0.95,
+    margin: float = 0.0,
 ) -> Difference:
     """Difference of a model and the mean of the readers, model minus readers.
 
@@ -57,6 +58,9 @@ def model_against_readers(
         What is compared; sensitivity and specificity are of calls at an operating point.
     confidence
         Of the two-sided interval.
+    margin
+        Stated beforehand. Above 0 the test is of non-inferiority of the model: null
+        hypothesis difference <= -margin, one-sided.
 
     Returns
     -------
@@ -68,6 +72,8 @@ def model_against_readers(
     ------
     EvaluationError
         As ``auc``; ``READERS_TOO_FEW``; ``NOT_BINARY`` for calls that are not.
+    UsageError
+        A margin outside [0, 1).
 
     Notes
     -----
@@ -87,6 +93,7 @@ def model_against_readers(
             covariance=covariance,
             measure=measure,
             confidence=confidence,
+            margin=margin,
         )
     )
 
@@ -100,10 +107,13 @@ def estimate_against_readers(
     covariance: Covariance = "delong",
     measure: Measure = "auc",
     confidence: float = 0.95,
+    margin: float = 0.0,
 ) -> Difference:
     """As ``model_against_readers``, with what there is to warn of in the note."""
     choose(readers_are, ("random", "fixed"), "readers_are")
     check_confidence(confidence)
+    if not 0 <= margin < 1:
+        raise UsageError(f"a margin lies in [0, 1), got {margin}", where="margin")
     labels = as_truth(truth)
     rows = list(readers.values()) if isinstance(readers, Mapping) else list(np.atleast_2d(readers))
     needed = 2 if readers_are == "random" else 1
@@ -120,11 +130,11 @@ def estimate_against_readers(
     covariances = spread[1:, 1:] - spread[1:, :1] - spread[:1, 1:] + spread[0, 0]
     name = {"auc": f"AUC, {covariance} covariance"}.get(measure, measure)
     test = _random_readers if readers_are == "random" else _fixed_readers
-    return test(psi, covariances, name, labels.size, confidence)
+    return test(psi, covariances, name, labels.size, confidence, margin)
 
 
 def _random_readers(
-    psi: Scores, covariances: Scores, name: str, n: int, confidence: float
+    psi: Scores, covariances: Scores, name: str, n: int, confidence: float, margin: float = 0.0
 ) -> Difference:
     from scipy.special import stdtr, stdtrit
 
@@ -141,19 +151,20 @@ def _random_readers(
             "so the inference to them is weak"
         )
     value = -float(psi.mean())
-    if not denominator > _ZERO_VARIANCE:
+    if not denominator > ZERO_VARIANCE:
         return _not_estimable(value, method, scope, n, note)
     error = float(np.sqrt(denominator / readers))
     # Readers without any scatter leave the scatter of cases, whose df are infinite.
-    df = denominator**2 / (scatter**2 / (readers - 1)) if scatter > _ZERO_VARIANCE else np.inf
-    t = value / error
+    df = denominator**2 / (scatter**2 / (readers - 1)) if scatter > ZERO_VARIANCE else np.inf
+    t = (value + margin) / error
     half = float(stdtrit(df, (1 + confidence) / 2)) * error
-    p_value = float(2 * stdtr(df, -abs(t)))
+    p_value = float(stdtr(df, -t) if margin else 2 * stdtr(df, -abs(t)))
+    method += _margin_in_words(margin)
     return _difference(value, half, t, df, p_value, method, scope, n, note)
 
 
 def _fixed_readers(
-    psi: Scores, covariances: Scores, name: str, n: int, confidence: float
+    psi: Scores, covariances: Scores, name: str, n: int, confidence: float, margin: float = 0.0
 ) -> Difference:
     from scipy.special import ndtr, ndtri
 
@@ -161,12 +172,18 @@ def _fixed_readers(
     method = f"{name}; contrast on the joint covariance"
     scope = f"these {psi.size} readers only, cases like these"
     value = -float(psi.mean())
-    if not variance > _ZERO_VARIANCE:
+    if not variance > ZERO_VARIANCE:
         return _not_estimable(value, method, scope, n, "")
     error = float(np.sqrt(variance))
-    z = value / error
+    z = (value + margin) / error
     half = float(ndtri((1 + confidence) / 2)) * error
-    return _difference(value, half, z, None, float(2 * ndtr(-abs(z))), method, scope, n, "")
+    p_value = float(ndtr(-z) if margin else 2 * ndtr(-abs(z)))
+    method += _margin_in_words(margin)
+    return _difference(value, half, z, None, p_value, method, scope, n, "")
+
+
+def _margin_in_words(margin: float) -> str:
+    return f", non-inferiority with margin {margin:g}, one-sided" if margin else ""
 
 
 def _difference(

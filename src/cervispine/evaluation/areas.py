@@ -19,16 +19,14 @@ from cervispine.evaluation.checking import (
     checked_pair,
     choose,
 )
-from cervispine.evaluation.delong import Placements, placements
+from cervispine.evaluation.delong import ZERO_VARIANCE, Placements, placements
 from cervispine.evaluation.resampling import bootstrap_areas
 from cervispine.evaluation.results import Difference, Estimate, with_warning
 from cervispine.exceptions import UsageError
 
 __all__ = ["auc", "compare_aucs", "estimate_auc", "estimate_auc_difference"]
 
-# Rounding leaves about 1e-32 where the variance is zero; the smallest true one at
-# a hundred thousand cases is about 1e-20.
-_ZERO_VARIANCE = 1e-26
+AreaMethod = Literal["delong", "logit", "bootstrap"]
 
 
 def auc(
@@ -36,7 +34,7 @@ def auc(
     scores: ArrayLike,
     *,
     confidence: float = 0.95,
-    method: Literal["delong", "bootstrap"] = "delong",
+    method: AreaMethod = "delong",
     groups: ArrayLike | None = None,
     resamples: int = 2000,
     seed: int = 0,
@@ -53,7 +51,8 @@ def auc(
         Of the two-sided interval.
     method
         ``"delong"``: area plus and minus a normal quantile times DeLong's standard
-        error, clipped to [0, 1]. ``"bootstrap"``: percentiles of resampled areas.
+        error, clipped to [0, 1]. ``"logit"``: the same on the scale of the logit and turned
+        back, which never leaves (0, 1). ``"bootstrap"``: percentiles of resampled areas.
     groups
         The cluster (patient) of each case, where cases are not independent:
         Obuchowski's variance, or resampling of whole clusters.
@@ -80,9 +79,9 @@ def auc(
     Notes
     -----
     DeLong's interval is the one that pROC gives. Near an area of 1 it is too short:
-    simulated with 171 cases (67 positive, binormal scores, 16,000 replicates) the 95 %
-    interval held the true area in 94 % at an area of 0.75, in 93 % at 0.9, in 92 % at
-    0.95 and in 89 % at 0.98.
+    simulated with 171 cases (67 positive, binormal scores) the 95 % interval held the true
+    area in 94 % at an area of 0.75, in 93 % at 0.9, in 92 % at 0.95 and in 89 % at 0.98; the
+    logit's held it in 94 to 96 % throughout (``benchmarks/coverage.py``).
 
     References
     ----------
@@ -107,13 +106,13 @@ def estimate_auc(
     scores: ArrayLike,
     *,
     confidence: float = 0.95,
-    method: Literal["delong", "bootstrap"] = "delong",
+    method: AreaMethod = "delong",
     groups: ArrayLike | None = None,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Estimate:
     """As ``auc``, with what there is to warn of in the note and not said aloud."""
-    choose(method, ("delong", "bootstrap"), "method")
+    choose(method, ("delong", "logit", "bootstrap"), "method")
     check_confidence(confidence)
     labels, values = checked_pair(truth, scores)
     clusters = _clusters(labels, groups)
@@ -130,7 +129,7 @@ def estimate_auc(
         low, high = (limit, 1.0) if area == 1.0 else (0.0, 1 - limit)
         note = f"{caution}the classes are parted completely, so the interval is an exact bound"
         return Estimate(area, low, high, "exact bound", labels.size, note)
-    if not variance > _ZERO_VARIANCE:
+    if not variance > ZERO_VARIANCE:
         reason = "one case in a class" if np.isnan(variance) else "all scores equal"
         note = f"{caution}the interval is not estimable: {reason}"
         return Estimate(area, None, None, "interval not estimable", labels.size, note)
@@ -140,6 +139,11 @@ def estimate_auc(
         low, high = (float(limit) for limit in np.quantile(areas, [tail, 1 - tail]))
         units = "within class" if clusters is None else "by cluster"
         name = f"bootstrap percentile, {resamples} resamples {units}, seed {seed}"
+    elif method == "logit":
+        odds, half = area / (1 - area), _normal_quantile(1 - tail) * np.sqrt(variance)
+        factor = float(np.exp(half / (area * (1 - area))))
+        low, high = odds / (odds + factor), odds * factor / (1 + odds * factor)
+        name = f"DeLong on the logit scale{clustered}"
     else:
         half = _normal_quantile(1 - tail) * np.sqrt(variance)
         low, high = max(0.0, area - half), min(1.0, area + half)
@@ -238,7 +242,7 @@ def estimate_auc_difference(
     if margin > 0:
         name += f", non-inferiority with margin {margin:g}"
         alternative = "greater"
-    if variance > _ZERO_VARIANCE:
+    if variance > ZERO_VARIANCE:
         error = float(np.sqrt(variance))
         z = (value + margin) / error
         half = _normal_quantile((1 + confidence) / 2) * error

@@ -10,6 +10,7 @@ import attrs
 from cervispine.evaluation.multiplicity import Correction
 from cervispine.evaluation.paired import PairedCounts
 from cervispine.evaluation.performance import Evaluation
+from cervispine.evaluation.predictive import PredictiveValues
 from cervispine.evaluation.results import Difference, Estimate, Test
 
 if TYPE_CHECKING:
@@ -207,6 +208,8 @@ class Comparison:
         By complete-case analysis of the readers' table.
     confidence, correction, resamples, seed
         As the Evaluator had them.
+    prevalence
+        At which predictive values are given besides; ``None`` for none.
     notes
         What narrows the meaning of the figures.
     """
@@ -225,6 +228,7 @@ class Comparison:
     resamples: int
     seed: int
     notes: tuple[str, ...]
+    prevalence: float | None = None
 
     @property
     def raters(self) -> dict[str, Evaluation]:
@@ -245,6 +249,14 @@ class Comparison:
     def negatives(self) -> int:
         """The number of patients who are not diseased."""
         return self._any.negatives
+
+    @property
+    def predictive_values(self) -> dict[str, PredictiveValues]:
+        """Of each rater with calls, at the stated prevalence; empty where none was stated."""
+        if self.prevalence is None:
+            return {}
+        values = {name: rater.at_prevalence(self.prevalence) for name, rater in self.raters.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -277,8 +289,8 @@ class Comparison:
 
         T1 raters, T2 each model and reader, T3 each model and the readers' mean, T4
         calibration and net benefit, T5 each pair of models, T6 strata, T7 agreement,
-        T8 models at the operating points of readers who gave calls only; a table
-        without rows is left out.
+        T8 models at the operating points of readers who gave calls only, T9 predictive
+        values at a stated prevalence; a table without rows is left out.
         """
         from cervispine.evaluation.tables import printed_tables
 

@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import Scores
+from cervispine.evaluation.delong import ZERO_VARIANCE
 from cervispine.evaluation.results import json_fields
 
 __all__ = ["Components", "Effect", "ErrorTerm", "components_of"]
 
 Effect = Literal["random", "fixed"]
 
-# What rounding leaves of a variance that is zero: absolute, and as a share of one figure's.
-_ZERO_VARIANCE, _ZERO_SHARE = 1e-26, 1e-12
+# What rounding leaves of a variance that is zero, as a share of one figure's.
+_ZERO_SHARE = 1e-12
 
 
 @attrs.frozen
@@ -114,7 +115,7 @@ class Components:
         return {**json_fields(self), **derived}
 
     def _counts(self, variance: float) -> bool:
-        return variance > max(_ZERO_VARIANCE, _ZERO_SHARE * self.error)
+        return variance > max(ZERO_VARIANCE, _ZERO_SHARE * self.error)
 
 
 def components_of(figures: Scores, spread: Scores) -> Components:

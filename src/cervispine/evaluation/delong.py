@@ -30,9 +30,20 @@ from cervispine.evaluation.checking import (
     choose,
 )
 
-__all__ = ["Placements", "RankedCounts", "delong_covariance", "placements", "ranked_counts"]
+__all__ = [
+    "ZERO_VARIANCE",
+    "Placements",
+    "RankedCounts",
+    "delong_covariance",
+    "placements",
+    "ranked_counts",
+]
 
 Covariance = Literal["delong", "jackknife"]
+
+#: Rounding leaves about 1e-32 of a variance that is zero; the smallest true one at a hundred
+#: thousand cases is about 1e-20.
+ZERO_VARIANCE = 1e-26
 
 
 @attrs.frozen(eq=False)
@@ -62,7 +73,11 @@ def ranked_counts(truth: Binary, scores: Scores) -> RankedCounts:
     """Sort once, and count the cases of each class at each distinct score."""
     order = np.argsort(scores)
     ordered, ordered_truth = scores[order], truth[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    differs = ordered[1:] != ordered[:-1]
+    if differs.all():  # without ties every score stands for one case, and nothing is summed
+        every = np.arange(len(scores))
+        return RankedCounts(order, every, ordered, ordered_truth, 1 - ordered_truth)
+    starts = np.flatnonzero(np.concatenate([[True], differs]))
     positives = np.add.reduceat(ordered_truth, starts)
     sizes = np.diff(starts, append=len(scores))
     return RankedCounts(order, starts, ordered[starts], positives, sizes - positives)
@@ -162,16 +177,22 @@ def placements(
     positives = truth == 1
     m, n = int(positives.sum()), int((~positives).sum())
     positive, negative = np.empty((len(scores), m)), np.empty((len(scores), n))
+    placed = np.empty(truth.size)
     for row, rater in enumerate(scores):
         counts = ranked_counts(truth, rater)
-        below = (np.cumsum(counts.negatives) - counts.negatives / 2) / n
-        above = (m - np.cumsum(counts.positives) + counts.positives / 2) / m
-        sizes = counts.positives + counts.negatives
-        placed = np.empty(truth.size)
-        ordered_truth = truth[counts.order]
-        placed[counts.order] = np.where(
-            ordered_truth == 1, np.repeat(below, sizes), np.repeat(above, sizes)
-        )
+        # Shares of the other class: of the negatives below each distinct score, and of the
+        # positives above it, ties counting half. In place, for it is most of the work.
+        below = np.cumsum(counts.negatives, dtype=np.float64)
+        below -= 0.5 * counts.negatives
+        below /= n
+        above = np.cumsum(counts.positives, dtype=np.float64)
+        above -= 0.5 * counts.positives
+        above /= -m
+        above += 1.0
+        if counts.starts.size < truth.size:
+            sizes = counts.positives + counts.negatives
+            below, above = np.repeat(below, sizes), np.repeat(above, sizes)
+        placed[counts.order] = np.where(positives[counts.order], below, above)
         positive[row], negative[row] = placed[positives], placed[~positives]
     if groups is None:
         return Placements(positive, negative)

@@ -112,6 +112,7 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
         strata: Mapping[str, Mapping[Any, Any]] | None = None,
         cases: Sequence[Hashable] | None = None,
         groups: Values | None = None,
+        prevalence: float | None = None,
     ) -> Comparison:
         """Compare models and readers on the same patients, joined by patient.
 
@@ -139,6 +140,9 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
             own. Areas then have Obuchowski's variance, rates resampled clusters, and
             differences of rates the variance over clusters; nothing is compared with the
             readers' mean.
+        prevalence
+            The share of diseased where the raters will read, from other data: predictive
+            values are then given for it too, since those of the sample do not carry over.
 
         Returns
         -------
@@ -157,7 +161,8 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
         MismatchedCasesError
             When truth, a model's scores and the readers are not of the same patients.
         UsageError
-            No model, a threshold missing, or a name that a model and a reader share.
+            No model, a threshold missing, a name that a model and a reader share, or a
+            prevalence outside (0, 1) or of clustered cases.
         """
         return compare_raters(
             truth,
@@ -167,5 +172,6 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
             strata=strata,
             cases=cases,
             groups=groups,
+            prevalence=prevalence,
             settings=Settings.of(self),
         )

@@ -60,6 +60,7 @@ def compare_files(
     strata: Sequence[str] | None = None,
     complete_cases: bool = False,
     rating_scale: tuple[float, float] = (0.0, 100.0),
+    prevalence: float | None = None,
     evaluator: Evaluator | None = None,
 ) -> Comparison:
     """Compare models and readers from the files that people bring.
@@ -84,6 +85,8 @@ def compare_files(
         Leave out patients that some reader did not read, and count them.
     rating_scale
         The lowest and the highest rating there is.
+    prevalence
+        The share of diseased where the raters will read, for predictive values there.
     evaluator
         None for ``Evaluator()``.
 
@@ -96,7 +99,8 @@ def compare_files(
     EvaluationError
         ``SINGLE_CLASS``, ``SINGLE_CASE``.
     UsageError
-        There are neither calls nor a threshold (``THRESHOLD_MISSING``).
+        There are neither calls nor a threshold (``THRESHOLD_MISSING``); a prevalence
+        outside (0, 1).
     """
     settings = Settings() if evaluator is None else Settings.of(evaluator)
     score_table = read_table(scores, required=("patient", "model", "score"), code="SCORES")
@@ -138,6 +142,7 @@ def compare_files(
         table.select(labels),
         thresholds=thresholds,
         strata={column: {row["patient"]: row[column] for row in rows} for column in columns},
+        prevalence=prevalence,
         settings=settings,
         notes=notes,
     )

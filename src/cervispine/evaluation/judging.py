@@ -27,6 +27,7 @@ from cervispine.evaluation.checking import (
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.matching import compare_at_readers_points
 from cervispine.evaluation.performance import Evaluation, rate_performance
+from cervispine.evaluation.predictive import check_prevalence
 from cervispine.evaluation.readers import ReaderTable
 from cervispine.evaluation.settings import Settings
 from cervispine.evaluation.strata import figures_by_stratum
@@ -51,11 +52,13 @@ def compare_raters(
     strata: Mapping[str, Mapping[Any, Any]] | None = None,
     cases: Sequence[Hashable] | None = None,
     groups: Values | None = None,
+    prevalence: float | None = None,
     settings: Settings,
     notes: Sequence[str] = (),
 ) -> Comparison:
     """Do what ``Evaluator.compare`` promises; ``notes`` go before those of the comparison."""
     _check_names(scores, readers)
+    _check_prevalence(prevalence, groups)
     by_case = keyed(truth, cases, "truth")
     order = list(by_case)
     labels = as_truth(list(by_case.values()))
@@ -96,6 +99,7 @@ def compare_raters(
         resamples=settings.resamples,
         seed=settings.seed,
         notes=(),
+        prevalence=prevalence,
     )
     said = (*notes, *_notes(result, clusters), *strata_notes)
     return attrs.evolve(result, notes=tuple(dict.fromkeys(said)))
@@ -159,6 +163,18 @@ def _check_names(scores: Mapping[str, Values], readers: ReaderTable) -> None:
             f"a model and a reader have the same name: {', '.join(shared)}",
             where="scores",
             advice="rename the model",
+        )
+
+
+def _check_prevalence(prevalence: float | None, groups: Values | None) -> None:
+    if prevalence is None:
+        return
+    check_prevalence(prevalence)
+    if groups is not None:
+        raise UsageError(
+            "predictive values at a prevalence count every case as independent",
+            where="prevalence, groups",
+            advice="give one case a patient, or leave the prevalence out",
         )
 
 
@@ -267,6 +283,11 @@ def _notes(result: Comparison, clusters: Groups) -> Iterator[str]:
         )
     yield from _notes_of_differences(result)
     yield "PPV, NPV and accuracy hold at the share of positives of these patients only"
+    if result.prevalence is not None:
+        yield (
+            f"predictive values at a prevalence of {result.prevalence:g} assume that sensitivity "
+            "and specificity are the same there"
+        )
     yield "a difference that is not significant is no proof of equivalence"
 
 

@@ -139,5 +139,11 @@ def _methods(comparison: Comparison, name: str) -> list[str]:
         ],
         "T7": [*([agreement.fleiss] if agreement.fleiss else []), *agreement.pairs.values()],
         "T8": [item.difference for item in comparison.at_readers_points],
+        "T9": [
+            value
+            for values in comparison.predictive_values.values()
+            for value in (values.ppv, values.npv)
+            if value is not None
+        ],
     }
     return list(dict.fromkeys(figure.method for figure in figures[name]))

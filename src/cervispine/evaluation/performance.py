@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 from cervispine.evaluation.areas import estimate_auc
 from cervispine.evaluation.calibration import Calibration, calibration
 from cervispine.evaluation.checking import Binary, Scores
+from cervispine.evaluation.predictive import (
+    PredictiveValues,
+    check_prevalence,
+    estimate_predictive_values,
+)
 from cervispine.evaluation.proportions import proportion
 from cervispine.evaluation.resampling import bootstrap_ratios
 from cervispine.evaluation.results import Estimate
@@ -110,6 +115,21 @@ class Evaluation:
     def curve(self) -> RocCurve | None:
         """The ROC curve, where there are scores."""
         return None if self.scores is None else roc_curve(self.truth, self.scores)
+
+    def at_prevalence(self, prevalence: float) -> PredictiveValues | None:
+        """Return PPV and NPV where the disease is as common as stated; None without calls.
+
+        See ``cervispine.evaluation.predictive_values``; cases count as independent.
+
+        Raises
+        ------
+        UsageError
+            A prevalence that does not lie between 0 and 1.
+        """
+        check_prevalence(prevalence)
+        if self.calls is None:
+            return None
+        return estimate_predictive_values(self.truth, self.calls, prevalence, self.confidence)
 
     def summary(self) -> str:
         """Return the figures as text, the sample first."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import Binary, Scores
-from cervispine.evaluation.delong import ranked_counts
 from cervispine.exceptions import UsageError
 
 __all__ = ["bootstrap_areas", "bootstrap_ratios"]
+
+Counts: TypeAlias = NDArray[np.int64]
 
 # Resamples are drawn in blocks of about this many counts, to bound the memory.
 _BLOCK = 2_000_000
@@ -35,26 +39,20 @@ def bootstrap_areas(
     if resamples < 1:
         raise UsageError(f"at least one resample is needed, got {resamples}", where="resamples")
     generator = np.random.default_rng(seed)
-    counts = ranked_counts(truth, scores)
-    ordered = truth[counts.order]
-    clusters = None if groups is None else groups[counts.order]
+    # The place of each case among the distinct scores.
+    places = np.unique(scores, return_inverse=True)[1]
+    draw = _ClassDraws(truth, places) if groups is None else _ClusterDraws(truth, places, groups)
     block = max(1, _BLOCK // truth.size)
     areas: list[Scores] = []
     done = 0
     while done < resamples:
-        size = min(block, resamples - done)
-        weights = (
-            _within_class(generator, ordered, size)
-            if clusters is None
-            else _whole_clusters(generator, clusters, size)
-        )
-        positives = np.add.reduceat(weights * ordered, counts.starts, axis=1)
-        negatives = np.add.reduceat(weights * (1 - ordered), counts.starts, axis=1)
+        positives, negatives = draw(generator, min(block, resamples - done))
         pairs = positives.sum(axis=1) * negatives.sum(axis=1)
         usable = pairs > 0
-        below = np.cumsum(negatives, axis=1) - negatives / 2
-        wins = np.einsum("ij,ij->i", positives[usable].astype(np.float64), below[usable])
-        areas.append(wins / pairs[usable])
+        # Twice the negatives below, so that a tie counts one half and all stay whole numbers.
+        below = 2 * np.cumsum(negatives, axis=1) - negatives
+        twice_wins = np.einsum("ij,ij->i", positives, below)
+        areas.append(twice_wins[usable] / (2.0 * pairs[usable]))
         done += int(usable.sum())
     return np.concatenate(areas)
 
@@ -82,20 +80,43 @@ def bootstrap_ratios(
     return np.concatenate(ratios)
 
 
-def _within_class(generator: np.random.Generator, ordered: Binary, size: int) -> NDArray[np.int64]:
-    """How often each case was drawn, each class by itself, shape (size, cases)."""
-    weights = np.empty((size, ordered.size), dtype=np.int64)
-    for label in (0, 1):
-        members = np.flatnonzero(ordered == label)
-        weights[:, members] = _draws(generator, members.size, size)
-    return weights
+@attrs.frozen(eq=False)
+class _ClassDraws:
+    """Draws each class by itself, so that its size stays."""
+
+    truth: Binary
+    places: Counts
+
+    def __call__(self, generator: np.random.Generator, size: int) -> tuple[Counts, Counts]:
+        """Positives and negatives drawn at each distinct score, each (size, distinct scores)."""
+        distinct = int(self.places.max()) + 1
+        rows = distinct * np.arange(size)[:, None]
+        counted = []
+        for label in (1, 0):
+            members = self.places[self.truth == label]
+            drawn = members[generator.integers(0, members.size, size=(size, members.size))]
+            drawn += rows
+            counts = np.bincount(drawn.ravel(), minlength=distinct * size)
+            counted.append(counts.reshape(size, distinct))
+        return counted[0], counted[1]
 
 
-def _whole_clusters(
-    generator: np.random.Generator, clusters: NDArray[np.int64], size: int
-) -> NDArray[np.int64]:
-    """How often each case was drawn with its cluster, shape (size, cases)."""
-    return _draws(generator, int(clusters.max()) + 1, size)[:, clusters]
+@attrs.frozen(eq=False)
+class _ClusterDraws:
+    """Draws whole clusters, with all their cases."""
+
+    truth: Binary
+    places: Counts
+    groups: Counts
+
+    def __call__(self, generator: np.random.Generator, size: int) -> tuple[Counts, Counts]:
+        """As of ``_ClassDraws``."""
+        order = np.argsort(self.places, kind="stable")
+        starts = np.flatnonzero(np.diff(self.places[order], prepend=-1))
+        truth = self.truth[order]
+        weights = _draws(generator, int(self.groups.max()) + 1, size)[:, self.groups[order]]
+        positives = np.add.reduceat(weights * truth, starts, axis=1)
+        return positives, np.add.reduceat(weights, starts, axis=1) - positives
 
 
 def _draws(generator: np.random.Generator, units: int, size: int) -> NDArray[np.int64]:

@@ -34,6 +34,7 @@ TITLES = {
     "T6": "By stratum, the hardest level first",
     "T7": "Agreement among the readers",
     "T8": "Models at the operating points of readers who gave calls only",
+    "T9": "Predictive values at the stated prevalence",
 }
 
 
@@ -123,6 +124,15 @@ def table_rows(comparison: Comparison) -> dict[str, list[dict[str, Any]]]:
                 "difference": _signed(item.difference),
             }
             for item in comparison.at_readers_points
+        ],
+        "T9": [
+            {
+                "rater": name,
+                "prevalence": f"{values.prevalence:g}",
+                "PPV": EMPTY if values.ppv is None else str(values.ppv),
+                "NPV": EMPTY if values.npv is None else str(values.npv),
+            }
+            for name, values in comparison.predictive_values.items()
         ],
     }
     return {name: table for name, table in rows.items() if table}

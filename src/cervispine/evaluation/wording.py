@@ -71,6 +71,10 @@ def summarise(comparison: Comparison) -> str:
             for item in comparison.at_readers_points
         ],
     )
+    lines += _section(
+        "Predictive values at the stated prevalence",
+        [f"{name}, {values}" for name, values in comparison.predictive_values.items()],
+    )
     lines += _section("By stratum, the hardest level first", list(_levels(comparison)))
     if comparison.agreement.fleiss is not None:
         lines += _section(
@@ -91,6 +95,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             "correction": comparison.correction,
             "resamples": comparison.resamples,
             "seed": comparison.seed,
+            "prevalence": comparison.prevalence,
         },
         "software": _versions(),
         "sample": {
@@ -156,6 +161,10 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
             ],
             "cochran_q": None if agreement.cochran_q is None else agreement.cochran_q.to_dict(),
         },
+        "predictive_values": [
+            {"rater": name, **values.to_dict()}
+            for name, values in comparison.predictive_values.items()
+        ],
         "notes": list(comparison.notes),
     }
 
