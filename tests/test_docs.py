@@ -17,6 +17,7 @@ import typer
 from cervispine import Cohort
 from cervispine.cli import app
 from cervispine.phantom import PhantomCohort
+from cervispine.records.identifiers import SUSPICIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -102,14 +103,16 @@ def codes_in_source() -> set[str]:
     """Every code that stands in the source, whole or as a beginning and an ending.
 
     A code is given as ``code=...``, or to a fault or a refusal. A function that ends the code it
-    is given, ``code=f"{code}_ROWS"``, makes as many codes of it as it knows endings.
+    is given, ``code=f"{code}_ROWS"``, makes as many codes of it as it knows endings, and as the
+    functions know to which it hands the code on.
     """
     nodes = [
         node
         for path in (ROOT / "src").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     ]
-    endings = {node.name: _endings(node) for node in nodes if isinstance(node, ast.FunctionDef)}
+    functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+    endings = {name: _endings(name, functions) for name in functions}
     found = set()
     for node in nodes:
         ends = endings.get(ast.unparse(node.func)) if isinstance(node, ast.Call) else None
@@ -121,13 +124,16 @@ def codes_in_source() -> set[str]:
     return found
 
 
-def _endings(function: ast.FunctionDef) -> set[str]:
-    made = [
-        ast.unparse(node.value)
-        for node in ast.walk(function)
-        if isinstance(node, ast.keyword) and node.arg == "code"
-    ]
-    return {match[1] for text in made if (match := re.fullmatch(r"f'{code}(_[A-Z_]+)'", text))}
+def _endings(name: str, functions: dict[str, ast.FunctionDef]) -> set[str]:
+    ends = set[str]()
+    for call in ast.walk(functions[name]):
+        for given in call.keywords if isinstance(call, ast.Call) else ():
+            called = ast.unparse(call.func)
+            if given.arg == "code":
+                ends |= set(re.findall(r"f'{code}(_[A-Z_]+)'", ast.unparse(given.value)))
+            if ast.unparse(given) == "code=code" and called in functions and called != name:
+                ends |= _endings(called, functions)
+    return ends
 
 
 def _codes(values: list[ast.expr]) -> set[str]:
@@ -158,7 +164,7 @@ def test_every_code_is_documented_and_every_documented_code_exists(cohort: Cohor
     listed = [code for cell in cells for code in re.findall(r"`([A-Z_]+)`", cell)]
     # What is shared by a cohort and itself is all that can be shared.
     shared = {problem.code for problem in cohort.leakage(cohort)}
-    given = (codes_in_source() | shared) - GENERAL
+    given = (codes_in_source() | shared | set(SUSPICIONS)) - GENERAL
     assert given - set(listed) == set(), "not documented"
     assert set(listed) - given == set(), "documented, and given by nothing"
     assert len(listed) == len(set(listed))

@@ -202,7 +202,7 @@ def test_the_settings_of_an_evaluator_hold(labels_csv, scores_csv):
 def test_faults_of_the_readers_are_refused_by_row(labels_csv, scores_csv, readers_csv):
     whole = readers_csv.read_text()
     for change, code, row in (
-        (lambda lines: [*lines[:2], lines[2] + ",", *lines[3:]], "ROWS", 3),
+        (lambda lines: [*lines[:2], lines[2] + ",5", *lines[3:]], "ROWS", 3),
         (lambda lines: [*lines, lines[5]], "ROW_DUPLICATED", 515),
         (lambda lines: [*lines, "T0001,surgeon9,7,1"], "INVALID", 515),
         (lambda lines: [*lines, ",surgeon1,1,1"], "ID_MISSING", 515),

@@ -120,3 +120,28 @@ def test_split_that_leaks_is_refused(tmp_path: Path) -> None:
     path.write_text("patient,part\na,train\nb,test\nc,validation\n")
     with pytest.raises(LeakageError, match="study UID"):
         read_split(path, cohort)
+
+
+def test_a_split_may_name_patients_who_were_left_out(tmp_path: Path, patients: Cohort) -> None:
+    rest, test = patients.split(10, seed=1)
+    train, validation = rest.split(0.3, seed=1)
+    path = tmp_path / "split.csv"
+    write_split(path, {"train": train, "validation": validation, "test": test})
+    kept = patients.where(lambda each: each.patient != "004")
+    with pytest.raises(LabelError, match="SPLIT_UNMATCHED"):
+        read_split(path, kept)
+    parts = read_split(path, kept, allow_missing=True)
+    assert sum(map(len, parts.values())) == 29
+    # The other way round nobody is left out in silence.
+    path.write_text(path.read_text().replace("004,", "stranger,"))
+    with pytest.raises(LabelError, match=r"study 1\.4: no row"):
+        read_split(path, patients, allow_missing=True)
+
+
+def test_a_split_that_lost_its_zeros_is_told(tmp_path: Path, patients: Cohort) -> None:
+    path = tmp_path / "split.csv"
+    rows = [f"{int(name)},train\n" for name in patients.patients]
+    path.write_text("patient,part\n" + "".join(rows))
+    with pytest.raises(LabelError, match="30 row") as caught:
+        read_split(path, patients)
+    assert caught.value.code == "ID_LEADING_ZERO_SUSPECT"

@@ -113,7 +113,7 @@ def test_labels_that_do_not_match_are_all_told(study: Make, tmp_path: Path) -> N
         Cohort([study("b", "1"), study("canary2", "2")]).with_labels(path)
     assert caught.value.code == "LABELS_UNMATCHED"
     assert "row 3: no study" in caught.value.what
-    assert "1 of 2 studies have no row" in caught.value.what
+    assert "study 2: no row" in caught.value.what
     assert "canary" not in str(caught.value)
 
 

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from cervispine.cli.options import Data, Labels, Seed, Strict, end_strictly, index_folder
+from cervispine.cli.options import (
+    AllowMissing,
+    Data,
+    Labels,
+    Seed,
+    Strict,
+    end_strictly,
+    index_folder,
+)
 from cervispine.progress import progress
 
 __all__ = ["index", "phantom"]
@@ -44,12 +52,14 @@ def phantom(
         print(f"  {name:8} {getattr(written, name)}")
 
 
-def index(data: Data, labels: Labels = None, strict: Strict = False) -> None:
+def index(
+    data: Data, labels: Labels = None, allow_missing: AllowMissing = False, strict: Strict = False
+) -> None:
     """Say what is there, what is refused and why. Writes nothing."""
     cohort = index_folder(data)
     try:
         if labels is not None:
-            cohort = cohort.with_labels(labels)
+            cohort = cohort.with_labels(labels, allow_missing=allow_missing)
     finally:
         # Also where the labels are refused: what became of the files may be the reason.
         print(cohort.summary())

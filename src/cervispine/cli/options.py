@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cervispine.records import Cohort, IntakeReport
 
 __all__ = [
+    "AllowMissing",
     "Data",
     "Labels",
     "Out",
@@ -34,6 +35,12 @@ Labels = Annotated[
 Readers = Annotated[
     Path | None, typer.Option(help="CSV with the columns patient,reader,call and/or rating.")
 ]
+AllowMissing = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing", help="Leave out and count studies without a row, rows without images."
+    ),
+]
 Out = Annotated[Path, typer.Option(help="Folder to write into.")]
 Seed = Annotated[int, typer.Option(help="Decides everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
@@ -46,14 +53,18 @@ def names_in(text: str) -> tuple[str, ...]:
 
 
 def index_folder(
-    data: Path, labels: Path | None = None, *, sequences: Sequence[str] = ("T2",)
+    data: Path,
+    labels: Path | None = None,
+    *,
+    sequences: Sequence[str] = ("T2",),
+    allow_missing: bool = False,
 ) -> Cohort:
     """Index a folder with a progress bar, and label it where there are labels."""
     from cervispine.loading import Loader
 
     with progress("reading headers") as report:
         cohort = Loader(sequences=sequences).index(data, progress=report)
-    return cohort if labels is None else cohort.with_labels(labels)
+    return cohort if labels is None else cohort.with_labels(labels, allow_missing=allow_missing)
 
 
 def end_strictly(intake: IntakeReport | None, strict: bool) -> None:

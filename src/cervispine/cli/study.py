@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cervispine.cli.options import (
+    AllowMissing,
     Data,
     Labels,
     Out,
@@ -32,6 +33,7 @@ def experiment(
     *,
     out: Out,
     labels: Labels = None,
+    allow_missing: AllowMissing = False,
     readers: Readers = None,
     backbones: Annotated[
         str, typer.Option(help="Installed backbones, with commas between.")
@@ -57,6 +59,7 @@ def experiment(
         data,
         out=out,
         labels=labels,
+        allow_missing=allow_missing,
         readers=readers,
         backbones=names_in(backbones),
         preset=preset,
@@ -73,6 +76,7 @@ def train(
     data: Data,
     *,
     labels: Annotated[Path, typer.Option(help="CSV: patient,label (OPLL or DSS).")],
+    allow_missing: AllowMissing = False,
     out: Out,
     backbone: Annotated[str, typer.Option(help="An installed backbone.")] = "resnet50",
     epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 30,
@@ -82,7 +86,7 @@ def train(
     """Train one model on a whole cohort and save it as a folder."""
     from cervispine.classification import OPLLClassifier
 
-    cohort = index_folder(data, labels)
+    cohort = index_folder(data, labels, allow_missing=allow_missing)
     if (out / "config.json").exists():
         raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
     classifier = OPLLClassifier(backbone=backbone, epochs=epochs, seed=seed)

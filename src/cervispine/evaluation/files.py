@@ -16,8 +16,9 @@ from cervispine.evaluation.readers import ReaderTable
 from cervispine.evaluation.settings import Settings
 from cervispine.evaluation.thresholds import Threshold
 from cervispine.exceptions import LabelError, UsageError
+from cervispine.records.identifiers import unmatched_rows
 from cervispine.records.labels import CLASSES, read_labels
-from cervispine.records.tables import Row, Table, raise_faults, read_table
+from cervispine.records.tables import Row, Table, number_in, raise_faults, read_table
 
 if TYPE_CHECKING:
     from cervispine.evaluation.evaluator import Evaluator
@@ -48,7 +49,7 @@ def read_scores(
         With every fault of the file at once (``SCORES_INVALID``): a score that is not a
         finite number, a patient scored twice by one model, calls that no threshold makes.
     """
-    return _scores_of(read_table(path, required=("patient", "model", "score"), code="SCORES"))
+    return _scores_of(_read_scores(path))
 
 
 def compare_files(
@@ -103,7 +104,7 @@ def compare_files(
         outside (0, 1).
     """
     settings = Settings() if evaluator is None else Settings.of(evaluator)
-    score_table = read_table(scores, required=("patient", "model", "score"), code="SCORES")
+    score_table = _read_scores(scores)
     by_model, thresholds = _scores_of(score_table)
     if threshold is not None:
         thresholds = {model: Threshold(threshold, "given by the user") for model in by_model}
@@ -148,12 +149,17 @@ def compare_files(
     )
 
 
+def _read_scores(path: str | Path) -> Table:
+    columns = ("patient", "model", "score")
+    return read_table(path, required=columns, code="SCORES", numbers=("score",))
+
+
 def _scores_of(table: Table) -> tuple[dict[str, dict[str, float]], dict[str, Threshold]]:
     scores: dict[str, dict[str, float]] = {}
     called: dict[str, dict[str, list[float]]] = {}
     faults = []
     for row in table.rows:
-        model, score = row["model"], _finite(row["score"])
+        model, score = row["model"], number_in(row["score"])
         of_model = scores.setdefault(model, {})
         if not row["patient"] or not model:
             faults.append(f"row {row.number}: the patient or the model is empty")
@@ -176,20 +182,15 @@ def _scores_of(table: Table) -> tuple[dict[str, dict[str, float]], dict[str, Thr
         # Nothing called 1: any threshold above every score says the same.
         point = lowest if by_call["1"] else math.nextafter(max(by_call["0"]), math.inf)
         thresholds[model] = Threshold(point, "from the calls in the scores file")
-    raise_faults(faults, path=table.path, code="SCORES_INVALID")
+    raise_faults(faults, where=table.source, code="SCORES_INVALID")
     return scores, thresholds
 
 
 def _refuse_unlabelled(table: Table, labelled: Collection[str], code: str) -> None:
-    raise_faults(
-        (
-            f"row {row.number}: the patient has no label"
-            for row in table.rows
-            if row["patient"] and row["patient"] not in labelled
-        ),
-        path=table.path,
-        code=f"{code}_UNMATCHED",
-    )
+    unmatched = unmatched_rows((row for row in table.rows if row["patient"]), labelled)
+    faults = unmatched.faults()
+    faults += [f"row {row.number}: the patient has no label" for row in unmatched.strangers]
+    raise_faults(faults, where=table.source, code=unmatched.code_of_faults(f"{code}_UNMATCHED"))
 
 
 def _refuse_unscored(table: Table, by_model: Mapping[str, Mapping[str, float]]) -> None:
@@ -204,7 +205,7 @@ def _refuse_unscored(table: Table, by_model: Mapping[str, Mapping[str, float]]) 
             for model, values in by_model.items()
             if patient not in values
         ),
-        path=table.path,
+        where=table.source,
         code="SCORES_UNMATCHED",
     )
 
@@ -218,12 +219,12 @@ def _reading(table: ReaderTable, scores: Table, complete_cases: bool) -> ReaderT
     unread = [row for patient, row in first.items() if patient not in read]
     if not complete_cases:
         faults = (f"row {row.number} of the scores: the readers' table lacks it" for row in unread)
-        raise_faults(faults, path=scores.path, code="READERS_CASE_MISSING")
+        raise_faults(faults, where=scores.source, code="READERS_CASE_MISSING")
     kept = [patient for patient in first if patient in read]
     if not kept:
         raise LabelError(
             "no scored patient was read by every reader",
-            where=str(scores.path),
+            where=scores.source,
             advice="compare the same patients everywhere; identifiers are text",
             code="READERS_CASE_MISSING",
         )
@@ -235,7 +236,7 @@ def _refuse_a_lone_case(table: Table, rows: Sequence[Row]) -> None:
     labels = np.array([CLASSES.index(row["label"]) for row in rows], dtype=np.int64)
     least = int(np.argmin(np.bincount(labels, minlength=2)))
     number = next((row.number for row in rows if row["label"] == CLASSES[least]), 0)
-    check_classes(labels, f"{table.path}, row {number}")
+    check_classes(labels, f"{table.source}, row {number}")
 
 
 def _strata_columns(
@@ -247,7 +248,7 @@ def _strata_columns(
     if unknown:
         raise LabelError(
             f"there is no column {', '.join(unknown)}; the columns are {', '.join(others)}",
-            where=str(table.path),
+            where=table.source,
             advice="name columns of the labels' table",
             code="LABELS_COLUMNS",
         )
@@ -262,11 +263,3 @@ def _strata_columns(
         if not 2 <= count <= most
     ]
     return [column for column, count in levels.items() if 2 <= count <= most], notes
-
-
-def _finite(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

@@ -7,7 +7,6 @@ Identifiers are text: ``00123`` stays ``00123``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import join
 from cervispine.exceptions import LabelError, UsageError
-from cervispine.records.tables import read_table
+from cervispine.records.tables import number_in, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +77,7 @@ class ReaderTable:
         complete_cases: bool = False,
         rating_scale: tuple[float, float] = _SCALE,
     ) -> ReaderTable:
-        """Read a comma-separated file in UTF-8.
+        """Read a CSV file.
 
         Parameters
         ----------
@@ -99,9 +98,9 @@ class ReaderTable:
             ``READERS_RATING_INVALID``, ``READERS_VALUE_MISSING``, ``READERS_CASE_MISSING``;
             ``READERS_INVALID`` when they are of several kinds.
         """
-        table = read_table(path, required=_REQUIRED, code="READERS")
+        table = read_table(path, required=_REQUIRED, code="READERS", numbers=_VALUES)
         rows = [(row.number, row.cells) for row in table.rows]
-        return cls._from_rows(rows, table.columns, table.path.name, complete_cases, rating_scale)
+        return cls._from_rows(rows, table.columns, Path(path).name, complete_cases, rating_scale)
 
     @classmethod
     def from_frame(
@@ -287,13 +286,10 @@ class _Draft:
     def _number(self, column: str, text: str, row: int) -> float | None:
         if not text:
             return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = number_in(text)
         if column == "call" and value not in (0.0, 1.0):
             self._fault("READERS_CALL_INVALID", "a call is neither 0 nor 1", row)
-        elif column == "rating" and not self.scale[0] <= value <= self.scale[1]:
+        elif column == "rating" and (value is None or not self.scale[0] <= value <= self.scale[1]):
             reason = f"a rating is no number from {self.scale[0]:g} to {self.scale[1]:g}"
             self._fault("READERS_RATING_INVALID", reason, row)
         return value

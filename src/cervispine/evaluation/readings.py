@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from cervispine.evaluation.checking import Binary, Scores, as_binary, as_scores, as_truth
 from cervispine.exceptions import EvaluationError, MismatchedCasesError
-from cervispine.records.tables import read_table
+from cervispine.records.tables import number_in, raise_faults, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,18 @@ def read_readings(path: str | Path) -> dict[str, list[str]]:
     LabelError
         ``READINGS_UNREADABLE``, ``READINGS_COLUMNS`` or ``READINGS_ROWS``.
     """
-    table = read_table(path, required=(*_NAMES, "truth"), code="READINGS")
+    numbers = ("truth", "rating", "call")
+    table = read_table(path, required=(*_NAMES, "truth"), code="READINGS", numbers=numbers)
+    raise_faults(
+        (
+            f"row {row.number}: the {column} is no number"
+            for row in table.rows
+            for column in numbers
+            if column in table.columns and row[column] and number_in(row[column]) is None
+        ),
+        where=table.source,
+        code="READINGS_ROWS",
+    )
     return {column: [row[column] for row in table.rows] for column in table.columns}
 
 

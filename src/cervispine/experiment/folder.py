@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import json
 import platform
 import time
@@ -19,7 +20,9 @@ import filelock
 from cervispine.exceptions import LabelError, UsageError
 from cervispine.records import Cohort, Study
 from cervispine.records.files import make_folder, write_json, write_text
-from cervispine.records.tables import raise_faults, read_table, safe_cell
+from cervispine.records.identifiers import unmatched_rows
+from cervispine.records.labels import strangers
+from cervispine.records.tables import Row, raise_faults, read_table, safe_cell, word_fault
 
 __all__ = ["PARTS", "RunFolder", "read_split", "write_split"]
 
@@ -152,38 +155,54 @@ def write_split(path: Path, parts: Mapping[str, Cohort]) -> None:
     write_text(path, buffer.getvalue())
 
 
-def read_split(path: str | Path, cohort: Cohort) -> dict[str, Cohort]:
+def read_split(
+    path: str | Path, cohort: Cohort, *, allow_missing: bool = False
+) -> dict[str, Cohort]:
     """Divide a cohort as a ``patient,part`` file says.
+
+    Parameters
+    ----------
+    path
+        The file.
+    cohort
+        Every patient of it needs a row.
+    allow_missing
+        Rows of patients who are not in the cohort are passed over.
 
     Raises
     ------
     LabelError
         Unknown parts, patients listed twice (``SPLIT_INVALID``), patients without a row or rows
-        without a study (``SPLIT_UNMATCHED``), a part that is empty.
+        without a study (``SPLIT_UNMATCHED``, or the one suspicion that explains all), a part
+        that is empty.
     LeakageError
         Two parts share a patient or an image.
     """
-    table = read_table(path, required=("patient", "part"), code="SPLIT")
-    part_of: dict[str, str] = {}
+    table = read_table(path, required=("patient", "part"), code="SPLIT", exact=("part",))
+    first: dict[str, Row] = {}
     faults = []
     for row in table.rows:
-        if row["part"] not in PARTS:
-            faults.append(f"row {row.number}: part {row['part']!r} is none of {', '.join(PARTS)}")
-        if row["patient"] in part_of:
-            faults.append(f"row {row.number}: the patient has a row already")
-        part_of[row["patient"]] = row["part"]
-    raise_faults(faults, path=table.path, code="SPLIT_INVALID")
-    known = set(cohort.patients)
-    faults = cohort.rows_without_study(table)
-    if absent := len(known - set(part_of)):
-        faults.append(f"{absent} of {len(known)} patients have no row")
-    raise_faults(faults, path=table.path, code="SPLIT_UNMATCHED")
+        if fault := word_fault("part", row["part"], PARTS):
+            faults.append(f"row {row.number}: {fault}")
+        if not row["patient"]:
+            faults.append(f"row {row.number}: the patient is empty")
+        elif (before := first.setdefault(row["patient"], row)) is not row:
+            faults.append(f"row {row.number}: the patient of row {before.number}")
+    raise_faults(faults, where=table.source, code="SPLIT_INVALID")
+    part_of = {patient: row["part"] for patient, row in first.items()}
+    unused = cohort.intake.unused_patients if cohort.intake is not None else frozenset[str]()
+    unmatched = unmatched_rows(table.rows, {*cohort.patients, *unused})
+    faults = unmatched.faults()
+    if not allow_missing:
+        faults += strangers(unmatched.strangers, cohort.intake)
+    faults += [f"study {study.uid}: no row" for study in cohort if study.patient not in part_of]
+    raise_faults(faults, where=table.source, code=unmatched.code_of_faults("SPLIT_UNMATCHED"))
 
     parts = {part: cohort.where(_in_part(part_of, part)) for part in PARTS}
     if empty := [part for part in PARTS if not len(parts[part])]:
         raise LabelError(f"no patient is in {empty}", where=str(path), code="SPLIT_INVALID")
-    for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
-        parts[first].refuse_leakage(parts[second])
+    for one, other in itertools.combinations(PARTS, 2):
+        parts[one].refuse_leakage(parts[other])
     return parts
 
 

@@ -79,6 +79,7 @@ def run_experiment(
     *,
     out: str | Path,
     labels: str | Path | None = None,
+    allow_missing: bool = False,
     readers: str | Path | None = None,
     backbones: Sequence[str] = BACKBONES,
     preset: str = "quick",
@@ -97,6 +98,9 @@ def run_experiment(
         Folder of the run.
     labels
         labels.csv, ``patient,label``; needed with ``data``.
+    allow_missing
+        Leave out studies without a row and rows without images, and count them; otherwise they
+        are an error.
     readers
         readers.csv, ``patient,reader,call`` and/or ``rating``; without it the models are
         compared with each other alone.
@@ -139,6 +143,7 @@ def run_experiment(
         Path(out),
         {
             "data": "phantom" if data is None else str(Path(data).resolve()),
+            "allow_missing": allow_missing,
             "preset": preset,
             "backbones": list(backbones),
             "seed": seed,
@@ -158,8 +163,8 @@ def run_experiment(
                 readers=None if readers is None else Path(readers),
                 synthetic=False,
             )
-        cohort = _index(run, source, progress)
-        parts = _split(run, cohort, settings, split, seed)
+        cohort = _index(run, source, allow_missing, progress)
+        parts = _split(run, cohort, settings, split, allow_missing, seed)
         table = _readers(source, parts["test"])
         preprocessor, predictions = _train(run, parts, settings, backbones, seed, progress)
         with run.timed("compare"):
@@ -195,7 +200,7 @@ def _phantom(run: RunFolder, settings: Preset, seed: int, progress: bool | None)
     )
 
 
-def _index(run: RunFolder, source: _Data, progress: bool | None) -> Cohort:
+def _index(run: RunFolder, source: _Data, allow_missing: bool, progress: bool | None) -> Cohort:
     from cervispine.loading import Loader
 
     with run.timed("index"), progress_of("reading headers", shown=progress) as report:
@@ -203,7 +208,7 @@ def _index(run: RunFolder, source: _Data, progress: bool | None) -> Cohort:
     assert cohort.intake is not None
     cohort.intake.to_csv(run.path / "rejected.csv")
     try:
-        cohort = cohort.with_labels(source.labels)
+        cohort = cohort.with_labels(source.labels, allow_missing=allow_missing)
     finally:
         # Also where the labels are refused: what became of the files may be the reason.
         write_text(run.path / "cohort.txt", cohort.summary() + "\n")
@@ -219,10 +224,15 @@ def _index(run: RunFolder, source: _Data, progress: bool | None) -> Cohort:
 
 
 def _split(
-    run: RunFolder, cohort: Cohort, settings: Preset, split: str | Path | None, seed: int
+    run: RunFolder,
+    cohort: Cohort,
+    settings: Preset,
+    split: str | Path | None,
+    allow_missing: bool,
+    seed: int,
 ) -> dict[str, Cohort]:
     if split is not None:
-        parts = read_split(split, cohort)
+        parts = read_split(split, cohort, allow_missing=allow_missing)
     else:
         is_size = len(cohort) == settings.phantom["n_opll"] + settings.phantom["n_dss"]
         rest, test = cohort.split(settings.test if is_size else settings.test_share, seed=seed)

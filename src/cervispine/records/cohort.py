@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import attrs
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 
 from cervispine.exceptions import LabelError, LeakageError, UsageError
 from cervispine.records.intake import IntakeReport, Problem
-from cervispine.records.labels import CLASSES, read_labels
+from cervispine.records.labels import CLASSES, label_studies, read_labels
 from cervispine.records.study import Study
-from cervispine.records.tables import Table, raise_faults
+from cervispine.records.tables import TableLike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,55 +98,39 @@ class Cohort(Sequence[Study]):
             ]
         )
 
-    def with_labels(self, path: str | Path) -> Cohort:
-        """Return the cohort with the labels and attributes of a CSV file.
+    def with_labels(self, labels: TableLike, *, allow_missing: bool = False) -> Cohort:
+        """Return the cohort with the labels and attributes of a table.
+
+        Rows and studies are joined where their identifiers are equal, character for character.
 
         Parameters
         ----------
-        path
-            Columns ``patient,label``, labels ``OPLL`` or ``DSS``; any other column becomes an
-            attribute of the study. A patient whose every study was refused or ignored may stand
-            there: that is counted in the account of the intake (``PATIENTS_UNUSED``).
+        labels
+            Path of a CSV file with the columns ``patient,label``, labels ``OPLL`` or ``DSS``; any
+            other column becomes an attribute of the study. Or a data frame with these columns,
+            or a mapping from patient to label. A patient whose every study was refused or
+            ignored may stand there: that is counted in the account of the intake
+            (``PATIENTS_UNUSED``).
+        allow_missing
+            Leave out studies without a row (``LABEL_ABSENT``) and rows without a study
+            (``PATIENTS_ABSENT``), and count them in the account of the intake. A patient
+            twice, an unknown label or an identifier that a spreadsheet has probably damaged is
+            an error in any case.
 
         Raises
         ------
         LabelError
-            Unknown labels, patients listed twice (``LABELS_INVALID``), studies without a row or
-            rows of patients who are not in the folder (``LABELS_UNMATCHED``): all faults of the
-            file at once.
+            All faults of the table at once, by row: unknown labels, patients listed twice
+            (``LABELS_INVALID``), studies without a row or rows of patients who are not in the
+            folder (``LABELS_UNMATCHED``), identifiers probably damaged
+            (``ID_LEADING_ZERO_SUSPECT``, ``ID_LOOKALIKE``, ``ID_EXCEL_DAMAGE``) or not text
+            (``ID_NOT_TEXT``).
         """
-        table = read_labels(path)
-        rows = {row["patient"]: row for row in table.rows}
-        unused = self.intake.unused_patients if self.intake is not None else frozenset()
-        extra = self.rows_without_study(table)
-        unlabelled = sum(study.patient not in rows for study in self.studies)
-        if unlabelled:
-            extra.append(f"{unlabelled} of {len(self)} studies have no row")
-        raise_faults(extra, path=table.path, code="LABELS_UNMATCHED")
-        lost = Counter(row["label"] for patient, row in rows.items() if patient in unused)
-
-        others = [column for column in table.columns if column not in ("patient", "label")]
         return Cohort(
-            [
-                attrs.evolve(
-                    study,
-                    label=CLASSES.index(rows[study.patient]["label"]),
-                    attributes={column: rows[study.patient][column] for column in others},
-                )
-                for study in self.studies
-            ],
-            _noting_lost(self.intake, lost),
+            *label_studies(
+                self.studies, self.intake, read_labels(labels), allow_missing=allow_missing
+            )
         )
-
-    def rows_without_study(self, table: Table) -> list[str]:
-        """Return a fault for each row of a patient of whom the intake found nothing at all."""
-        known = set(self.patients)
-        fault = "no study"
-        if self.intake is not None:
-            known |= self.intake.unused_patients
-            if self.intake.rejected:
-                fault += f" (of {self.intake.rejected} rejected files some may be this patient's)"
-        return [f"row {row.number}: {fault}" for row in table.rows if row["patient"] not in known]
 
     def where(self, keep: Callable[[Study], bool] | None = None, **attributes: Any) -> Cohort:
         """Return the studies for which ``keep`` is true and every attribute has its value."""
@@ -281,20 +264,6 @@ class Cohort(Sequence[Study]):
         size = len(self) + len(column)
         graph = coo_array((np.ones(len(edges)), (rows, columns + len(self))), shape=(size, size))
         return connected_components(graph, directed=False)[1][: len(self)].astype(np.int64)
-
-
-def _noting_lost(intake: IntakeReport | None, lost: Counter[str]) -> IntakeReport | None:
-    """Return the intake with a note of how many labelled patients it has no study of."""
-    if intake is None or not lost:
-        return intake
-    counts = ", ".join(f"{lost[name]} {name}" for name in sorted(lost, reverse=True))
-    note = Problem(
-        code="PATIENTS_UNUSED",
-        reason=f"labelled patients of whom no study can be used: {counts}",
-        fate="noted",
-        files=0,
-    )
-    return attrs.evolve(intake, problems=(*intake.problems, note))
 
 
 def _identities(study: Study) -> tuple[set[str], ...]:

@@ -1,4 +1,4 @@
-"""The CSV files that people bring: read strictly, every fault listed at once.
+"""The tables that people bring: read strictly, every fault listed at once.
 
 Identifiers are text (``00123`` stays ``00123``); vocabularies are exact; faults are named by
 the row of the file, as a spreadsheet counts them, and never by what an identifier says.
@@ -6,16 +6,36 @@ the row of the file, as a spreadsheet counts them, and never by what an identifi
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from cervispine.exceptions import LabelError
+from cervispine.exceptions import LabelError, UsageError
+from cervispine.records.dialects import read_sheet, same_word
 
-__all__ = ["Row", "Table", "plain_cell", "raise_faults", "read_table", "safe_cell"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Row",
+    "Table",
+    "TableLike",
+    "number_in",
+    "plain_cell",
+    "raise_faults",
+    "read_table",
+    "safe_cell",
+    "table_of",
+    "word_fault",
+]
+
+#: The path of a CSV file, the two columns of a table as a mapping, or a data frame.
+TableLike: TypeAlias = "str | Path | Mapping[str, str] | pd.DataFrame"
 
 #: How many faults an error lists before it only counts the rest.
 FAULTS_SHOWN = 20
@@ -23,13 +43,20 @@ FAULTS_SHOWN = 20
 #: What makes a spreadsheet take a cell for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
+MARK = "'"
+
+#: Python's own float() also takes 1_0, nan, infinity and the digits of other scripts.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?", re.ASCII)
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+
 
 @attrs.frozen
 class Row:
-    """One row: its number in the file, counting the header as 1, and its cells by column."""
+    """One row: its number as a spreadsheet shows it, and its cells by column."""
 
     number: int
-    cells: dict[str, str]
+    cells: Mapping[str, str]
 
     def __getitem__(self, column: str) -> str:
         return self.cells[column]
@@ -37,25 +64,36 @@ class Row:
 
 @attrs.frozen
 class Table:
-    """A CSV file read as text.
+    """A table read as text.
 
     Parameters
     ----------
-    path
-        Where it was read from.
+    source
+        The path it was read from, or what it is.
     columns
         The names in its header.
     rows
         Its rows, in order.
     """
 
-    path: Path
+    source: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
 
-def read_table(path: str | Path, *, required: Sequence[str], code: str) -> Table:
-    """Read a UTF-8 CSV file whose first row names the columns.
+def read_table(
+    path: str | Path,
+    *,
+    required: Sequence[str],
+    code: str,
+    exact: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+) -> Table:
+    """Read a CSV file whose first row names the columns.
+
+    UTF-8, or UTF-16 with its mark; commas, semicolons or tabs. Rows that are blank and columns
+    without name and values are passed over. Columns that are not required may be missing at the
+    end of a row, as Excel leaves them.
 
     Parameters
     ----------
@@ -65,6 +103,10 @@ def read_table(path: str | Path, *, required: Sequence[str], code: str) -> Table
         Columns that must be there.
     code
         Beginning of the error codes, for example "LABELS".
+    exact
+        Columns of words: spaces around them are not taken off.
+    numbers
+        Columns of numbers, where they are there: a decimal comma becomes a point.
 
     Raises
     ------
@@ -72,47 +114,102 @@ def read_table(path: str | Path, *, required: Sequence[str], code: str) -> Table
         ``<code>_UNREADABLE``, ``<code>_COLUMNS`` or ``<code>_ROWS``.
     """
     path = Path(path)
-    try:
-        # utf-8-sig: Excel writes a byte order mark in front.
-        text = path.read_text(encoding="utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text, newline="")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = {UnicodeDecodeError: "is not UTF-8 text", csv.Error: "is no CSV"}.get(
-            type(error), "cannot be read"
-        )
+    sheet = read_sheet(path, required=required, code=code)
+    names = [(place, name) for place, name in enumerate(sheet.header) if name]
+    columns = tuple(name for _, name in names)
+    if len(set(columns)) < len(columns):
         raise LabelError(
-            f"the table {reason}",
+            f"two columns share a name; the header has {list(sheet.header)}",
             where=str(path),
-            advice="save it as 'CSV UTF-8' and give its path",
-            code=f"{code}_UNREADABLE",
-        ) from error
-    columns = tuple(name.strip() for name in lines[0]) if lines else ()
-    missing = [name for name in required if name not in columns]
-    if missing or len(set(columns)) < len(columns):
-        what = f"the columns {missing} are missing" if missing else "two columns share a name"
-        raise LabelError(
-            f"{what}; the header has {list(columns)}",
-            where=str(path),
-            advice=f"the first row must name the columns {','.join(required)}, with commas between",
+            advice="give each column a name of its own",
             code=f"{code}_COLUMNS",
         )
-    rows, faults = [], []
-    for number, cells in enumerate(lines[1:], start=2):
+    rows: list[Row] = []
+    faults: list[str] = []
+    for number, cells in sheet.rows:
         if not any(cell.strip() for cell in cells):
             continue
-        if len(cells) == len(columns):
-            rows.append(
-                Row(number, {c: plain_cell(v) for c, v in zip(columns, cells, strict=True)})
-            )
-        else:
+        if any(name in required and place >= len(cells) for place, name in names):
             faults.append(f"row {number}: {len(cells)} cells for {len(columns)} columns")
+            continue
+        named = {place for place, _ in names}
+        faults += [
+            f"row {number}: a value in column {place + 1}, which has no name"
+            for place, cell in enumerate(cells)
+            if place not in named and cell.strip()
+        ]
+        values = {name: cells[place] if place < len(cells) else "" for place, name in names}
+        faults += [
+            f"row {number}: the {name} holds {invisible}"
+            for name in required
+            if (invisible := _invisible(values[name].strip(" ")))
+        ]
+        kept = {n: cell if n in exact else plain_cell(cell) for n, cell in values.items()}
+        rows.append(Row(number, kept))
     if not rows and not faults:
         faults.append("the table has no rows")
-    raise_faults(faults, path=path, code=f"{code}_ROWS")
-    return Table(path, columns, tuple(rows))
+    if sheet.delimiter != ",":
+        for column in set(numbers) & set(columns):
+            rows, more = _with_points(rows, column)
+            faults += more
+    raise_faults(faults, where=str(path), code=f"{code}_ROWS")
+    return Table(str(path), columns, tuple(rows))
 
 
-def raise_faults(faults: Iterable[str], *, path: Path, code: str) -> None:
+def table_of(
+    source: TableLike, *, required: Sequence[str], code: str, exact: Sequence[str] = ()
+) -> Table:
+    """Read a CSV file, or take a table in memory, whose rows then count from 1.
+
+    Parameters
+    ----------
+    source
+        A path; a mapping from the first required column to the second; or a data frame, whose
+        missing values are empty cells.
+    required, code, exact
+        As in :func:`read_table`.
+
+    Raises
+    ------
+    UsageError
+        It is none of these.
+    LabelError
+        As in :func:`read_table`; identifiers that are not text (``ID_NOT_TEXT``).
+    """
+    if isinstance(source, (str, Path)):
+        return read_table(source, required=required, code=code, exact=exact)
+    if isinstance(source, Mapping):
+        columns = tuple(required[:2])
+        content = [dict(zip(columns, item, strict=True)) for item in source.items()]
+    elif hasattr(source, "itertuples"):
+        columns = tuple(str(column) for column in source.columns)
+        blank = source.astype(object).where(source.notna(), "")
+        content = [
+            dict(zip(columns, row, strict=True)) for row in blank.itertuples(index=False, name=None)
+        ]
+    else:
+        raise UsageError(f"a table is a path, a mapping or a data frame, not {type(source)}")
+    where = f"the {type(source).__name__} given"
+    if missing := [name for name in required if name not in columns]:
+        raise LabelError(f"the columns {missing} are missing", where=where, code=f"{code}_COLUMNS")
+    identifier = required[0]
+    if any(not isinstance(row[identifier], str) for row in content):
+        raise LabelError(
+            f"the column {identifier} holds numbers, which have lost the zeros of 00123",
+            where=where,
+            advice=f"read it as text: pandas.read_csv(..., dtype={{{identifier!r}: str}})",
+            code="ID_NOT_TEXT",
+        )
+    rows = tuple(
+        Row(number, {name: str(value) for name, value in row.items()})
+        for number, row in enumerate(content, start=1)
+    )
+    if not rows:
+        raise_faults(["the table has no rows"], where=where, code=f"{code}_ROWS")
+    return Table(where, columns, rows)
+
+
+def raise_faults(faults: Iterable[str], *, where: str, code: str) -> None:
     """Raise one error that lists every fault found in a table, or do nothing.
 
     Raises
@@ -128,18 +225,73 @@ def raise_faults(faults: Iterable[str], *, path: Path, code: str) -> None:
         shown.append(f"and {len(listed) - len(shown)} more")
     raise LabelError(
         f"{len(listed)} fault(s) in the table:\n    " + "\n    ".join(shown),
-        where=str(path),
+        where=where,
         advice="correct these rows; nothing was guessed and nothing was dropped",
         code=code,
     )
 
 
+def word_fault(what: str, word: str, words: Sequence[str]) -> str | None:
+    """Return what is wrong with a word of a vocabulary, quoting it only if it is a slip of one.
+
+    Parameters
+    ----------
+    what
+        What the word is, for example "label".
+    word
+        As it stands in the cell.
+    words
+        The vocabulary, exact.
+    """
+    if word in words:
+        return None
+    if not word.strip():
+        return f"the {what} is empty"
+    for meant in words:
+        if same_word(word, meant):
+            return f"{what} {word!r}: did you mean {meant}?"
+    return f"the {what} is none of {', '.join(words)}"
+
+
+def number_in(text: str) -> float | None:
+    """Return the finite number that a cell holds in digits, or None."""
+    number = float(text) if NUMBER.fullmatch(text) else math.nan
+    return number if math.isfinite(number) else None
+
+
 def safe_cell(text: str) -> str:
     """Return text that a spreadsheet will not run as a formula."""
-    return "'" + text if text.startswith(FORMULA_STARTS) else text
+    return MARK + text if text.startswith((MARK, *FORMULA_STARTS)) else text
 
 
 def plain_cell(text: str) -> str:
     """Return the text of a cell, without spaces around it nor the mark of :func:`safe_cell`."""
     text = text.strip()
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
+    marked = text.startswith(MARK) and text[1:].startswith((MARK, *FORMULA_STARTS))
+    return text[1:] if marked else text
+
+
+def _invisible(text: str) -> str:
+    """Name the first character of a text that nobody sees, or that stands for a lost one."""
+    for each in text:
+        if each == "�" or not (each.isprintable() or each == " "):
+            return f"{unicodedata.name(each, 'a control character')} (U+{ord(each):04X})"
+    return ""
+
+
+def _with_points(rows: Sequence[Row], column: str) -> tuple[list[Row], list[str]]:
+    """Write a column of numbers with points, if commas can only be its decimal commas."""
+    commas = [row[column] for row in rows if COMMA_NUMBER.fullmatch(row[column])]
+    if not commas:
+        return list(rows), []
+    if any("." in row[column] for row in rows):
+        return list(rows), [f"column {column}: some numbers have a comma and some a point"]
+    if all(THOUSANDS.fullmatch(text) for text in commas):
+        reason = "a comma may stand before decimals or thousands: write points, or no comma"
+        return list(rows), [f"column {column}: {reason}"]
+    return [
+        attrs.evolve(row, cells={**row.cells, column: row[column].replace(",", ".")})
+        if COMMA_NUMBER.fullmatch(row[column])
+        else row
+        for row in rows
+    ], []
