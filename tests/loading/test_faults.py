@@ -80,7 +80,6 @@ IGNORED = {
     "localizer": (set_(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "LOCALIZER"),
     "mosaic": (set_(ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]), "MOSAIC"),
     "derived": (set_(ImageType=["DERIVED", "PRIMARY"]), "DERIVED"),
-    "screen": (set_(ImageType=["ORIGINAL", "SECONDARY"]), "DERIVED"),
     "CT": (set_(SOPClassUID="1.2.840.10008.5.1.4.1.1.2"), "NOT_MR_IMAGE"),
     "colour": (set_(SamplesPerPixel=3, PhotometricInterpretation="RGB"), "COLOUR"),
 }

@@ -12,7 +12,9 @@ from pydicom.data import get_testdata_file
 
 from cervispine.exceptions import LoadError
 from cervispine.loading import Limits, Loader
-from cervispine.loading.pixels import read_slice
+from cervispine.loading.headers import HEADER_TAGS
+from cervispine.loading.parsing import parse
+from cervispine.loading.pixels import PIXEL_TAGS, decode
 
 nibabel = pytest.importorskip("nibabel")
 
@@ -22,6 +24,11 @@ MR_SMALL = (
     "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_padded.dcm",
     "MR_small_RLE.dcm",
 )  # fmt: skip
+
+
+def stored(path: Path) -> np.ndarray:
+    """Return the stored values of a file, whatever kind of image it is."""
+    return decode(parse(path, (*HEADER_TAGS, *PIXEL_TAGS), Limits(), pixels=True), 0)[0]
 
 
 def test_ge_series_equals_an_independent_converters_volume(shared: Path) -> None:
@@ -67,7 +74,7 @@ def test_mixed_orientations_are_never_interleaved(shared: Path) -> None:
 
 def test_one_image_in_nine_encodings(shared: Path) -> None:
     folder = shared / "data" / "dcm_qa_ts"
-    images = [read_slice(path, Limits()).pixels for path in sorted(folder.glob("*.dcm"))]
+    images = [stored(path) for path in sorted(folder.glob("*.dcm"))]
     assert len(images) == 9
     assert all(np.array_equal(images[0], image) for image in images)
     assert images[0].std() > 1
@@ -75,19 +82,22 @@ def test_one_image_in_nine_encodings(shared: Path) -> None:
         Loader().index(folder)
 
 
-def test_multi_frame_is_refused_by_name(shared: Path) -> None:
-    with pytest.raises(LoadError, match="MULTIFRAME_UNSUPPORTED"):
-        Loader().index(shared / "data" / "pydicom")
+def test_frames_without_functional_groups_have_no_place(shared: Path, tmp_path: Path) -> None:
+    for path in (shared / "data" / "pydicom").glob("*.dcm"):
+        (tmp_path / path.stem).mkdir()
+        shutil.copy(path, tmp_path / path.stem)
+        with pytest.raises(LoadError, match="GEOMETRY_MISSING"):
+            Loader().index(tmp_path / path.stem)
 
 
 def test_mr_small_is_one_image_in_all_encodings() -> None:
     paths = [get_testdata_file(name, download=False) for name in MR_SMALL]
     assert None not in paths
-    images = [read_slice(Path(str(path)), Limits()).pixels for path in paths]
+    images = [stored(Path(str(path))) for path in paths]
     assert all(np.array_equal(images[0], image) for image in images)
     truncated = Path(str(get_testdata_file("MR_truncated.dcm", download=False)))
     with pytest.raises(LoadError) as caught:
-        read_slice(truncated, Limits())
+        stored(truncated)
     assert caught.value.code == "DICOM_TRUNCATED"
 
 

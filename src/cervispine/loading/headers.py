@@ -1,31 +1,43 @@
-"""One file to a Header: the few values that decide, each checked before it is believed."""
+"""One file to Headers, one a slice: the few values that decide, each checked first."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
-from pydicom import Dataset
-from pydicom.datadict import tag_for_keyword
-from pydicom.multival import MultiValue
 
 from cervispine.exceptions import GeometryError, LoadError
+from cervispine.loading.elements import (
+    Elements,
+    list_of,
+    number_of,
+    numbers_of,
+    tags_of,
+    text_of,
+    uid_of,
+)
+from cervispine.loading.frames import FRAME_TAGS, frames_of
 from cervispine.loading.geometry import check_cosines
+from cervispine.loading.kinds import (
+    KIND_TAGS,
+    MR_MULTIFRAME,
+    NOTES,
+    Fault,
+    fault_of_kind,
+    foreign,
+    is_lossy,
+    is_processed,
+    words_of,
+)
 from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import Parsed, decoder_of, parse
+from cervispine.loading.weighting import weighting
 from cervispine.records import Problem
 
-__all__ = ["Fault", "Header", "header_of", "number_of", "read_header", "tags_of"]
-
-T = TypeVar("T", int, float, str)
-
-MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
-#: Enhanced MR and legacy converted enhanced MR: many frames in one file.
-MR_MULTIFRAME = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
+__all__ = ["HEADER_TAGS", "Fault", "Header", "elements_of", "headers_of", "read_headers"]
 
 #: Vendors by a word of Manufacturer. The free text itself is not kept: it may say anything.
 MANUFACTURERS = (
@@ -33,44 +45,63 @@ MANUFACTURERS = (
     "uih", "united imaging", "mindray", "neusoft", "esaote", "cervispine",
 )  # fmt: skip
 
-_UID = re.compile(r"[0-9.]{1,64}")
-
-
-def tags_of(*keywords: str) -> tuple[int, ...]:
-    """Return the tags of DICOM keywords."""
-    return tuple(tag for keyword in keywords if (tag := tag_for_keyword(keyword)) is not None)
-
-
-#: Sorted as in a file; Specific Character Set comes with them.
-HEADER_TAGS = tags_of(
-    "ImageType", "SOPClassUID", "SOPInstanceUID", "Manufacturer", "SeriesDescription",
-    "PatientID", "ScanningSequence", "SliceThickness", "RepetitionTime", "EchoTime",
-    "InversionTime", "MagneticFieldStrength", "EchoTrainLength", "StudyInstanceUID",
-    "SeriesInstanceUID", "AcquisitionNumber", "ImagePositionPatient", "ImageOrientationPatient",
-    "FrameOfReferenceUID", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames",
-    "Rows", "Columns", "PixelSpacing", "BitsAllocated", "BurnedInAnnotation",
+#: Sorted by the parser; Specific Character Set comes with them.
+HEADER_TAGS = (
+    *KIND_TAGS,
+    *FRAME_TAGS,
+    *tags_of(
+        "SOPInstanceUID", "PatientID", "ScanningSequence", "ScanOptions", "MRAcquisitionType",
+        "SliceThickness", "RepetitionTime", "EchoTime", "InversionTime", "MagneticFieldStrength",
+        "EchoTrainLength", "TriggerTime", "DiffusionBValue", "StudyInstanceUID",
+        "SeriesInstanceUID", "AcquisitionNumber", "ImagePositionPatient",
+        "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier",
+        "PixelSpacing", "BitsAllocated", "BurnedInAnnotation",
+    ),
 )  # fmt: skip
 
+#: Numbers by which acquisitions under one series UID differ, in the order in which they are tried.
+MARKS = {
+    "acquisition": "AcquisitionNumber",
+    "temporal position": "TemporalPositionIdentifier",
+    "trigger time": "TriggerTime",
+    "b-value": "DiffusionBValue",
+}
 
-@attrs.frozen
-class Fault:
-    """Why something is refused."""
 
-    code: str
-    reason: str
+def _tuple(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(values)
 
 
 @attrs.frozen(kw_only=True)
 class Header:
-    """What one file says of one slice; ``fault`` is why it cannot be used, if it cannot.
+    """What a file says of one slice; ``fault`` is why it cannot be used, if it cannot.
 
-    A file with a fault still tells its series, so that the series is refused as a whole instead
+    A slice with a fault still tells its series, so that the series is refused as a whole instead
     of being read with a hole. ``position``, ``orientation`` and ``pixel_spacing`` are empty where
     they are missing or wrong.
+
+    Parameters
+    ----------
+    path
+        The file.
+    frame
+        Which image of a multi-frame file, counted from 0; None for a file of one image.
+    sequence, sequence_from
+        What :func:`~cervispine.loading.weighting.weighting` says. The description that it may
+        have used is not kept: it may name a patient.
+    part
+        What tells images of one acquisition apart that are never one stack: the stack of a
+        multi-frame image, a part of Dixon's.
+    marks
+        Numbers that tell apart acquisitions under one series UID.
+    fat_suppressed, processed, corrected
+        Whether fat is suppressed; the image is derived or secondary; its distortion corrected.
+    notes
+        Codes of what is to be known though the slice is used.
     """
 
-    number: int
     path: Path
+    frame: int | None = None
     patient: str = attrs.field(repr=False)
     study_uid: str
     series_uid: str
@@ -79,118 +110,175 @@ class Header:
     transfer_syntax: str
     rows: int
     columns: int
-    position: tuple[float, ...] = ()
-    orientation: tuple[float, ...] = ()
-    pixel_spacing: tuple[float, ...] = ()
-    acquisition_number: int | None = None
-    repetition_time: float | None = None
+    position: tuple[float, ...] = attrs.field(default=(), converter=_tuple)
+    orientation: tuple[float, ...] = attrs.field(default=(), converter=_tuple)
+    pixel_spacing: tuple[float, ...] = attrs.field(default=(), converter=_tuple)
     echo_time: float | None = None
-    inversion_time: float | None = None
-    scanning_sequence: tuple[str, ...] = ()
-    description: str = attrs.field(default="", repr=False)
+    sequence: str = "unknown"
+    sequence_from: str = ""
+    part: str = ""
+    marks: dict[str, float] = attrs.field(factory=dict)
+    fat_suppressed: bool = False
+    processed: bool = False
+    corrected: bool = False
     protocol: dict[str, float | str] = attrs.field(factory=dict)
-    burned_in: bool = False
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
     fault: Fault | None = None
 
+    def to_values(self) -> dict[str, Any]:
+        """Return all but the path, as JSON can hold it."""
+        values = attrs.asdict(self)
+        del values["path"]
+        return values
 
-def read_header(path: Path, number: int, limits: Limits) -> Header | Problem:
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], path: Path) -> Header:
+        """Return the header that :meth:`to_values` came from.
+
+        Raises
+        ------
+        TypeError
+            When the values are not those of a header.
+        """
+        fault = values.get("fault")
+        return cls(**{**values, "path": path, "fault": Fault(**fault) if fault else None})
+
+
+def read_headers(path: Path, limits: Limits) -> tuple[Header, ...] | Problem:
     """Read the values of one file that decide, without its pixels.
 
     Parameters
     ----------
     path
         The file.
-    number
-        Its place in the sorted list of files, counted from 1, by which reports name it.
     limits
         Budgets that no file may pass.
 
     Returns
     -------
-    Header or Problem
-        A Problem when the file is no MR slice, or does not even tell its series.
+    tuple of Header, or Problem
+        One header a slice; a Problem, without an item, when the file is no MR image in grey, or
+        does not even tell its series.
     """
     try:
         parsed = parse(path, HEADER_TAGS, limits)
-        other = _not_a_slice(parsed.dataset)
-        if other is None:
-            return header_of(parsed, path, number, limits)
-        fault, fate = other, "rejected" if other.code == "MULTIFRAME_UNSUPPORTED" else "ignored"
+        fault = foreign(parsed.dataset)
+        if fault is None:
+            return headers_of(parsed, path, limits)
     except LoadError as error:
-        fault, fate = Fault(error.code, error.what), "rejected"
-        if error.code == "NOT_DICOM":
-            fate = "ignored"
+        fault = Fault(error.code, error.what, ignored=error.code == "NOT_DICOM")
     return Problem(
-        code=fault.code,
-        reason=fault.reason,
-        item=f"file {number}",
-        fate="ignored" if fate == "ignored" else "rejected",
+        code=fault.code, reason=fault.reason, fate="ignored" if fault.ignored else "rejected"
     )
 
 
-def _not_a_slice(dataset: Dataset) -> Fault | None:
-    """Say why an object was never meant to be a slice of a volume, if it was not."""
-    sop_class = _text(dataset, "SOPClassUID")
-    if sop_class in MR_MULTIFRAME or (number_of(dataset, "NumberOfFrames", int) or 1) > 1:
-        return Fault("MULTIFRAME_UNSUPPORTED", "many frames in one file are not read yet")
-    if sop_class != MR_IMAGE:
-        return Fault("NOT_MR_IMAGE", "DICOM, but not an MR image")
-    photometric = _text(dataset, "PhotometricInterpretation")
-    many_samples = number_of(dataset, "SamplesPerPixel", int) not in (1, None)
-    if many_samples or (photometric and not photometric.startswith("MONOCHROME")):
-        return Fault("COLOUR", "a colour image")
-    image_type = [str(value).upper() for value in _list(dataset, "ImageType")]
-    if "MOSAIC" in image_type:
-        return Fault("MOSAIC", "many slices tiled into one image")
-    if {"LOCALIZER", "SCOUT"} & set(image_type):
-        return Fault("LOCALIZER", "a localizer")
-    if "DERIVED" in image_type[:1] or "SECONDARY" in image_type[1:2]:
-        return Fault("DERIVED", "computed from other images, or captured from a screen")
+def elements_of(parsed: Parsed) -> Sequence[Elements] | None:
+    """Return the frames of a multi-frame image; None for an image that is one.
+
+    Raises
+    ------
+    LoadError
+        ``MULTIFRAME_UNSUPPORTED`` for many frames in a class of images that has no place to say
+        where each lies; see also :func:`~cervispine.loading.frames.frames_of`.
+    """
+    dataset = parsed.dataset
+    if text_of(dataset, "SOPClassUID") in MR_MULTIFRAME:
+        return frames_of(dataset)
+    if (number_of(dataset, "NumberOfFrames", int) or 1) > 1:
+        raise LoadError(
+            "many frames in one file, of a class of images that has no functional groups",
+            code="MULTIFRAME_UNSUPPORTED",
+        )
     return None
 
 
-def header_of(parsed: Parsed, path: Path, number: int, limits: Limits) -> Header:
-    """Check the values of an MR slice one by one.
+def headers_of(
+    parsed: Parsed, path: Path, limits: Limits, *, only: Sequence[int] | None = None
+) -> tuple[Header, ...]:
+    """Check the values of an MR image one by one.
+
+    Parameters
+    ----------
+    parsed, path, limits
+        As for :func:`read_headers`.
+    only
+        Which frames of a multi-frame image; all when None.
 
     Raises
     ------
     LoadError
         ``VALUE_INVALID`` when the file does not tell its study, series, identity or size.
     """
+    common = _common(parsed, path)
+    try:
+        frames = elements_of(parsed)
+        _check_image(parsed, common, limits)
+    except LoadError as error:
+        return (attrs.evolve(common, fault=Fault(error.code, error.what)),)
+    if frames is None:
+        return (_slice(common, parsed.dataset),)
+    return tuple(
+        _slice(attrs.evolve(common, frame=index), frames[index])
+        for index in (range(len(frames)) if only is None else only)
+        if index < len(frames)
+    )
+
+
+def _common(parsed: Parsed, path: Path) -> Header:
     dataset = parsed.dataset
-    sizes = {name: number_of(dataset, name, int) for name in ("Rows", "Columns", "BitsAllocated")}
-    if not all(sizes.values()):
+    rows, columns = (number_of(dataset, name, int) or 0 for name in ("Rows", "Columns"))
+    if rows <= 0 or columns <= 0 or not number_of(dataset, "BitsAllocated", int):
         raise LoadError("the image has no size", code="VALUE_INVALID")
-    rows, columns, bits = (value or 0 for value in sizes.values())
-    known = Header(
-        number=number,
+    return Header(
         path=path,
-        patient=_text(dataset, "PatientID"),
-        study_uid=_uid(dataset, "StudyInstanceUID"),
-        series_uid=_uid(dataset, "SeriesInstanceUID"),
-        instance_uid=_uid(dataset, "SOPInstanceUID"),
-        frame_of_reference_uid=_uid(dataset, "FrameOfReferenceUID", required=False),
+        patient=text_of(dataset, "PatientID"),
+        study_uid=uid_of(dataset, "StudyInstanceUID"),
+        series_uid=uid_of(dataset, "SeriesInstanceUID"),
+        instance_uid=uid_of(dataset, "SOPInstanceUID"),
+        frame_of_reference_uid=uid_of(dataset, "FrameOfReferenceUID", required=False),
         transfer_syntax=str(parsed.transfer_syntax),
         rows=rows,
         columns=columns,
     )
+
+
+def _check_image(parsed: Parsed, header: Header, limits: Limits) -> None:
+    decoder_of(header.transfer_syntax)
+    if not text_of(parsed.dataset, "PhotometricInterpretation"):
+        raise LoadError("the file ends before its image is described", code="DICOM_TRUNCATED")
+    if header.rows > limits.rows or header.columns > limits.columns:
+        raise LoadError(
+            f"an image of {header.rows} x {header.columns} pixels", code="DECODE_BUDGET"
+        )
+    frames = number_of(parsed.dataset, "NumberOfFrames", int) or 1
+    bits = number_of(parsed.dataset, "BitsAllocated", int) or 0
+    compressed = parsed.transfer_syntax.is_compressed and parsed.pixel_bytes is None
+    if not compressed and (parsed.pixel_bytes or 0) < frames * header.rows * header.columns * (
+        bits // 8
+    ):
+        raise LoadError("fewer pixels than rows x columns", code="DICOM_TRUNCATED")
+
+
+def _slice(header: Header, elements: Elements) -> Header:
+    """Return the header of one slice, with its own values or with its fault."""
     try:
-        decoder_of(known.transfer_syntax)
-        if not _text(dataset, "PhotometricInterpretation"):
-            raise LoadError("the file ends before its image is described", code="DICOM_TRUNCATED")
-        if rows > limits.rows or columns > limits.columns:
-            raise LoadError(f"an image of {rows} x {columns} pixels", code="DECODE_BUDGET")
-        compressed = parsed.transfer_syntax.is_compressed and parsed.pixel_bytes is None
-        if not compressed and (parsed.pixel_bytes or 0) < rows * columns * bits // 8:
-            raise LoadError("fewer pixels than rows x columns", code="DICOM_TRUNCATED")
-        if not known.patient:
+        lossy = is_lossy(elements, header.transfer_syntax)
+        fault = fault_of_kind(elements, lossy=lossy)
+        if fault is not None:
+            return attrs.evolve(header, fault=fault)
+        if not header.patient:
             raise LoadError("the patient has no identifier", code="PATIENT_ID_MISSING")
-        return attrs.evolve(known, **_geometry(dataset), **_acquisition(dataset))
+        return attrs.evolve(
+            header,
+            **_geometry(elements),
+            **_acquisition(elements),
+            **_standing(elements, lossy=lossy),
+        )
     except LoadError as error:
-        return attrs.evolve(known, fault=Fault(error.code, error.what))
+        return attrs.evolve(header, fault=Fault(error.code, error.what))
 
 
-def _geometry(dataset: Dataset) -> dict[str, Any]:
+def _geometry(elements: Elements) -> dict[str, Any]:
     wanted = {
         "position": ("ImagePositionPatient", 3),
         "orientation": ("ImageOrientationPatient", 6),
@@ -198,7 +286,7 @@ def _geometry(dataset: Dataset) -> dict[str, Any]:
     }
     values: dict[str, tuple[float, ...]] = {}
     for name, (keyword, count) in wanted.items():
-        values[name] = _numbers(dataset, keyword)
+        values[name] = numbers_of(elements, keyword)
         if not values[name]:
             raise GeometryError(f"{keyword} is missing", code="GEOMETRY_MISSING")
         if len(values[name]) != count:
@@ -209,9 +297,9 @@ def _geometry(dataset: Dataset) -> dict[str, Any]:
     return values
 
 
-def _acquisition(dataset: Dataset) -> dict[str, Any]:
+def _acquisition(elements: Elements) -> dict[str, Any]:
     """Return what describes the acquisition, for grouping and for the series' protocol."""
-    protocol: dict[str, float | str] = {"manufacturer": _manufacturer(dataset)}
+    protocol: dict[str, float | str] = {"manufacturer": _manufacturer(elements)}
     for name, keyword in {
         "repetition_time_ms": "RepetitionTime",
         "echo_time_ms": "EchoTime",
@@ -220,74 +308,39 @@ def _acquisition(dataset: Dataset) -> dict[str, Any]:
         "slice_thickness_mm": "SliceThickness",
         "echo_train_length": "EchoTrainLength",
     }.items():
-        value = number_of(dataset, keyword, float)
+        value = number_of(elements, keyword, float)
         if value is not None:
             protocol[name] = value
+    marks = {name: number_of(elements, keyword, float) for name, keyword in MARKS.items()}
+    found = weighting(
+        scanning_sequence=tuple(str(value) for value in list_of(elements, "ScanningSequence")),
+        repetition_time=number_of(elements, "RepetitionTime", float),
+        echo_time=number_of(elements, "EchoTime", float),
+        inversion_time=number_of(elements, "InversionTime", float),
+        description=text_of(elements, "SeriesDescription"),
+    )
     return {
-        "acquisition_number": number_of(dataset, "AcquisitionNumber", int),
-        "repetition_time": protocol.get("repetition_time_ms"),
         "echo_time": protocol.get("echo_time_ms"),
-        "inversion_time": protocol.get("inversion_time_ms"),
-        "scanning_sequence": tuple(str(value) for value in _list(dataset, "ScanningSequence")),
-        "description": _text(dataset, "SeriesDescription"),
+        "sequence": found[0],
+        "sequence_from": found[1],
+        "part": text_of(elements, "StackID"),
+        "marks": {name: value for name, value in marks.items() if value is not None},
         "protocol": protocol,
-        "burned_in": _text(dataset, "BurnedInAnnotation").upper() == "YES",
     }
 
 
-def _manufacturer(dataset: Dataset) -> str:
-    words = _text(dataset, "Manufacturer").lower()
+def _standing(elements: Elements, *, lossy: bool) -> dict[str, Any]:
+    """Return what speaks for or against a slice where another one is there as well."""
+    processed = is_processed(elements)
+    burned_in = text_of(elements, "BurnedInAnnotation").upper() == "YES"
+    notes = zip(NOTES, (burned_in, lossy, processed), strict=True)
+    return {
+        "processed": processed,
+        "corrected": bool({"DIS2D", "DIS3D"} & set(words_of(elements))),
+        "notes": tuple(note.code for note, holds in notes if holds),
+    }
+
+
+def _manufacturer(elements: Elements) -> str:
+    words = text_of(elements, "Manufacturer").lower()
     return next((name for name in MANUFACTURERS if re.search(rf"\b{name}\b", words)), "other")
-
-
-def _value(dataset: Dataset, keyword: str) -> Any:
-    try:
-        return dataset.get(keyword)
-    except Exception as error:  # the class depends on the VR and on what is wrong with the value
-        raise LoadError(
-            f"{keyword} cannot be read: {type(error).__name__}", code="VALUE_INVALID"
-        ) from None
-
-
-def _list(dataset: Dataset, keyword: str) -> Sequence[Any]:
-    value = _value(dataset, keyword)
-    if value is None or value == "":
-        return ()
-    return value if isinstance(value, (MultiValue, list, tuple)) else (value,)
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    return "\\".join(str(value) for value in _list(dataset, keyword)).strip(" \0")
-
-
-def _uid(dataset: Dataset, keyword: str, *, required: bool = True) -> str:
-    text = _text(dataset, keyword)
-    if not _UID.fullmatch(text) and (text or required):
-        raise LoadError(f"{keyword} is missing or no UID", code="VALUE_INVALID")
-    return text
-
-
-def _numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(value) for value in _list(dataset, keyword))
-    except (TypeError, ValueError):
-        raise LoadError(f"{keyword} is not a number", code="VALUE_INVALID") from None
-    if not all(map(math.isfinite, numbers)):
-        raise LoadError(f"{keyword} is not finite", code="VALUE_INVALID")
-    return numbers
-
-
-def number_of(dataset: Dataset, keyword: str, kind: type[T]) -> T | None:
-    """Return the one number of an element, None when it is absent or empty.
-
-    Raises
-    ------
-    LoadError
-        ``VALUE_INVALID`` when it is no finite number, not whole where ``kind`` is int, or many.
-    """
-    numbers = _numbers(dataset, keyword)
-    if not numbers:
-        return None
-    if len(numbers) > 1 or kind(numbers[0]) != numbers[0]:
-        raise LoadError(f"{keyword} is not one {kind.__name__}", code="VALUE_INVALID")
-    return kind(numbers[0])

@@ -22,17 +22,18 @@ from cervispine.exceptions import (
     UsageError,
 )
 from cervispine.loading.geometry import PLANES
-from cervispine.loading.headers import Header, read_header
+from cervispine.loading.headers import Header, read_headers
 from cervispine.loading.intake import find_files
+from cervispine.loading.kinds import NOTES
 from cervispine.loading.limits import DEFAULT_LIMITS, Limits
 from cervispine.loading.parsing import quiet_pydicom
-from cervispine.loading.pixels import Slice, read_slice, refuse_missing_decoders
+from cervispine.loading.pixels import Slice, read_slices, refuse_missing_decoders
 from cervispine.loading.stacks import Refusal, Stack, sort_series
 from cervispine.loading.studies import (
     choose_stacks,
     drop_copies,
     group_by,
-    problem_of,
+    problems_of,
     refuse_study,
     study_of,
 )
@@ -123,16 +124,16 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         headers: list[Header] = []
         with quiet_pydicom():
             for number, file in enumerate(files, start=1):
-                result = read_header(file, number, self.limits)
-                if isinstance(result, Header):
-                    headers.append(result)
+                result = read_headers(file, self.limits)
+                if isinstance(result, Problem):
+                    problems.append(attrs.evolve(result, item=f"file {number}"))
                 else:
-                    problems.append(result)
+                    headers += result
                 if progress is not None:
                     progress(number, len(files))
             studies, more = self._studies(headers)
         problems += more
-        used = sum(len(series.files) for study in studies for series in study.series)
+        used = len({file for study in studies for each in study.series for file in each.files})
         unused = {header.patient for header in headers} - {study.patient for study in studies}
         intake = IntakeReport(
             found=found, used=used, problems=tuple(problems), unused_patients=frozenset(unused)
@@ -186,23 +187,32 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         read: list[Slice] = []
         pixels = np.empty((len(wanted), *series.shape[1:]), dtype=np.float32)
         with quiet_pydicom():
-            for number, index in enumerate(wanted):
-                try:
-                    one = read_slice(series.files[index], self.limits)
-                    self._check_unchanged(series, index, one.header)
-                except LoadError as error:
-                    where = f"slice {index} of series {series.uid}"
-                    raise type(error)(
-                        error.what, where=where, advice=error.advice, code=error.code
-                    ) from None
-                pixels[number] = one.pixels
-                read.append(attrs.evolve(one, pixels=pixels[number]))
+            for indices in _by_file(series, wanted):
+                for index, one in zip(indices, self._read_file(series, indices), strict=True):
+                    number = wanted.index(index)
+                    pixels[number] = one.pixels
+                    read.append(attrs.evolve(one, pixels=pixels[number]))
         return Volume(
             pixels=pixels,
             affine=_affine_of(series, wanted),
             sequence=series.sequence,
             history=(_history(series, wanted, read),),
         )
+
+    def _read_file(self, series: Series, indices: Sequence[int]) -> list[Slice]:
+        """Read the slices of a series that lie in one file."""
+        frames = [series.frames[index] if series.frames else None for index in indices]
+        try:
+            slices = read_slices(series.files[indices[0]], frames, self.limits)
+            for index, one in zip(indices, slices, strict=True):
+                self._check_unchanged(series, index, one.header)
+        except LoadError as error:
+            numbers = f"{indices[0]}" if len(indices) == 1 else f"{indices[0]} to {indices[-1]}"
+            where = f"slice {numbers} of series {series.uid}"
+            raise type(error)(
+                error.what, where=where, advice=error.advice, code=error.code
+            ) from None
+        return slices
 
     def _check_parameters(self) -> None:
         if self.plane not in PLANES:
@@ -245,7 +255,8 @@ class Loader(BaseEstimator):  # type: ignore[misc]
                 studies.append(study_of(study, self.limits))
             except LoadError as error:
                 refused += refuse_study(study, error)
-        return studies, [*map(problem_of, refused), *_notes(chosen)]
+        used = {file for study in studies for each in study.series for file in each.files}
+        return studies, [*problems_of(refused, used), *_notes(chosen)]
 
     def _choose(self, stacks: Sequence[Stack]) -> tuple[list[list[Stack]], list[Refusal]]:
         chosen: list[list[Stack]] = []
@@ -265,7 +276,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
     def _refuse_missing_decoders(self, stacks: Iterable[Stack]) -> None:
         files = Counter[str]()
         for stack in stacks:
-            files[stack.headers[0].transfer_syntax] += len(stack.headers)
+            files[stack.headers[0].transfer_syntax] += _count_files(stack)
         refuse_missing_decoders(sorted(files.items()))
 
     def _check_unchanged(self, series: Series, index: int, header: Header) -> None:
@@ -308,16 +319,29 @@ def _notes(studies: Iterable[Sequence[Stack]]) -> list[Problem]:
     """Return what is to be known of series that are used all the same."""
     return [
         Problem(
-            code="BURNED_IN_ANNOTATION",
-            reason="the header says that text is burned into the image",
+            code=note.code,
+            reason=note.reason,
             item=stack.headers[0].series_uid,
             fate="noted",
-            files=len(stack.headers),
+            files=_count_files(stack),
         )
         for study in studies
         for stack in study
-        if any(header.burned_in for header in stack.headers)
+        for note in NOTES
+        if any(note.code in header.notes for header in stack.headers)
     ]
+
+
+def _count_files(stack: Stack) -> int:
+    return len({header.path for header in stack.headers})
+
+
+def _by_file(series: Series, wanted: Iterable[int]) -> list[list[int]]:
+    """Return the slices wanted, those of one file together, so that it is read once."""
+    groups: dict[Path, list[int]] = {}
+    for index in wanted:
+        groups.setdefault(series.files[index], []).append(index)
+    return list(groups.values())
 
 
 def _even(slices: Sequence[int], count: int) -> range:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,23 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.encaps import get_frame
 from pydicom.uid import UID
 
 from cervispine.exceptions import DecoderMissingError, LoadError, PixelError
-from cervispine.loading.headers import HEADER_TAGS, Header, header_of, number_of, tags_of
+from cervispine.loading.elements import Elements, number_of, tags_of
+from cervispine.loading.headers import HEADER_TAGS, Header, elements_of, headers_of
 from cervispine.loading.limits import Limits
-from cervispine.loading.parsing import decoder_of, parse
+from cervispine.loading.parsing import Parsed, decoder_of, parse
 
-__all__ = ["Slice", "hash_pixels", "missing_decoder", "read_slice", "refuse_missing_decoders"]
+__all__ = [
+    "Slice",
+    "decode",
+    "hash_pixels",
+    "missing_decoder",
+    "read_slices",
+    "refuse_missing_decoders",
+]
 
 PIXEL_TAGS = tags_of(
     "BitsStored", "HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope"
@@ -40,7 +49,7 @@ _PACKAGES = {
 
 @attrs.frozen(kw_only=True)
 class Slice:
-    """The pixels of one file after the modality's rescale, and what they were made with."""
+    """The pixels of one image or frame after its rescale, and what they were made with."""
 
     header: Header
     pixels: NDArray[np.float32]
@@ -91,52 +100,91 @@ def refuse_missing_decoders(transfer_syntaxes: Iterable[tuple[str, int]]) -> Non
         )
 
 
-def hash_pixels(path: Path, limits: Limits) -> str:
-    """Return the SHA-256 of the encoded pixel data of a file, as hexadecimal text."""
-    return hashlib.sha256(parse(path, (), limits, pixels=True).dataset.PixelData).hexdigest()
+def hash_pixels(path: Path, frame: int | None, limits: Limits) -> str:
+    """Return the SHA-256 of the encoded pixels of an image or a frame, as hexadecimal text."""
+    parsed = parse(path, (*HEADER_TAGS, *PIXEL_TAGS), limits, pixels=True)
+    encoded = parsed.dataset.PixelData
+    if frame is not None:
+        encoded = _encoded_frame(parsed, frame)
+    return hashlib.sha256(encoded).hexdigest()
 
 
-def read_slice(path: Path, limits: Limits) -> Slice:
-    """Read the header and the pixels of one file.
+def _encoded_frame(parsed: Parsed, frame: int) -> bytes:
+    count = number_of(parsed.dataset, "NumberOfFrames", int) or 1
+    if not parsed.transfer_syntax.is_encapsulated:
+        size = len(parsed.dataset.PixelData) // count
+        return bytes(parsed.dataset.PixelData[frame * size : (frame + 1) * size])
+    try:
+        return bytes(get_frame(parsed.dataset.PixelData, frame, number_of_frames=count))
+    except Exception as error:  # the class depends on what is wrong with the fragments
+        raise PixelError(
+            f"frame {frame} cannot be found: {type(error).__name__}",
+            advice="the file is damaged; export it again",
+        ) from None
+
+
+def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> list[Slice]:
+    """Read the headers and the pixels of a file, or of some frames of one.
 
     The stored values are decoded, rescaled in float32 with the slope and intercept of this very
     slice, and, for MONOCHROME1, mirrored within the range that the file can store. Window
-    settings are left alone: they are made for eyes.
+    settings are left alone: they are made for eyes. Real World Value maps and vendors' private
+    slopes are left alone too: what they add, the normalisation of each image takes off again.
 
     Parameters
     ----------
     path
         The file.
+    frames
+        Which frames; ``[None]`` for a file of one image. No other is decoded.
     limits
         How large it may be.
 
     Raises
     ------
     LoadError
-        As :func:`~cervispine.loading.parsing.parse`; ``VALUE_INVALID`` for a slope of zero.
+        As :func:`~cervispine.loading.parsing.parse`; ``VALUE_INVALID`` for a slope of zero;
+        ``CHANGED_SINCE_INDEX`` when the file has no such frame.
     PixelError
         ``PIXELS_INVALID`` when decoding fails, ``IMAGE_DEGENERATE`` for a constant image.
     DecoderMissingError
         When no installed package decodes the file.
     """
     parsed = parse(path, (*HEADER_TAGS, *PIXEL_TAGS), limits, pixels=True)
-    header = header_of(parsed, path, 0, limits)
-    if header.fault is not None:
-        raise LoadError(header.fault.reason, code=header.fault.code)
-    syntax = str(parsed.transfer_syntax)
-    refuse_missing_decoders([(syntax, 1)])
-    stored, plugin = _decode(parsed.dataset, syntax)
-    return Slice(header=header, pixels=_rescale(stored, parsed.dataset), decoder=plugin)
+    wanted = [frame for frame in frames if frame is not None]
+    headers = headers_of(parsed, path, limits, only=wanted)
+    for header in headers:
+        if header.fault is not None:
+            raise LoadError(header.fault.reason, code=header.fault.code)
+    if [header.frame for header in headers] != list(frames):
+        raise LoadError("the file has not the frames that were indexed", code="CHANGED_SINCE_INDEX")
+    refuse_missing_decoders([(str(parsed.transfer_syntax), 1)])
+    elements = elements_of(parsed)
+    slices = []
+    for header in headers:
+        stored, plugin = decode(parsed, header.frame or 0)
+        own = parsed.dataset if elements is None else elements[header.frame or 0]
+        pixels = _rescale(stored, parsed.dataset, own)
+        slices.append(Slice(header=header, pixels=pixels, decoder=plugin))
+    return slices
 
 
-def _decode(dataset: Dataset, syntax: str) -> tuple[NDArray[np.integer[Any]], str]:
-    decoder = decoder_of(syntax)
+def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
+    """Return the stored values of one image or frame, and what decoded them.
+
+    Raises
+    ------
+    PixelError
+        ``PIXELS_INVALID`` when decoding fails.
+    """
+    dataset, syntax = parsed.dataset, parsed.transfer_syntax
+    decoder = decoder_of(str(syntax))
     plugin = next((name for name in PLUGINS if name in decoder.available_plugins), "")
     allocated = number_of(dataset, "BitsAllocated", int)
     options: dict[str, Any] = {
         "rows": dataset.Rows,
         "columns": dataset.Columns,
-        "number_of_frames": 1,
+        "number_of_frames": number_of(dataset, "NumberOfFrames", int) or 1,
         "samples_per_pixel": 1,
         "photometric_interpretation": dataset.PhotometricInterpretation,
         "bits_allocated": allocated,
@@ -148,10 +196,12 @@ def _decode(dataset: Dataset, syntax: str) -> tuple[NDArray[np.integer[Any]], st
         "correct_unused_bits": False,
     }
     try:
-        stored, _ = decoder.as_array(dataset.PixelData, raw=True, decoding_plugin=plugin, **options)
+        stored, _ = decoder.as_array(
+            dataset.PixelData, index=frame, raw=True, decoding_plugin=plugin, **options
+        )
     except Exception as error:  # each decoder raises its own classes
         raise PixelError(
-            f"the pixels cannot be decoded from {UID(syntax).name}: {type(error).__name__}",
+            f"the pixels cannot be decoded from {syntax.name}: {type(error).__name__}",
             advice="the file is damaged; export it again",
         ) from None
     if stored.shape != (dataset.Rows, dataset.Columns):
@@ -159,7 +209,9 @@ def _decode(dataset: Dataset, syntax: str) -> tuple[NDArray[np.integer[Any]], st
     return stored, plugin or "numpy"
 
 
-def _rescale(stored: NDArray[np.integer[Any]], dataset: Dataset) -> NDArray[np.float32]:
+def _rescale(
+    stored: NDArray[np.integer[Any]], dataset: Dataset, own: Elements
+) -> NDArray[np.float32]:
     bits = number_of(dataset, "BitsStored", int) or number_of(dataset, "BitsAllocated", int) or 0
     signed = number_of(dataset, "PixelRepresentation", int) == 1
     lowest = -(2 ** (bits - 1)) if signed else 0
@@ -172,8 +224,8 @@ def _rescale(stored: NDArray[np.integer[Any]], dataset: Dataset) -> NDArray[np.f
         raise PixelError(f"stored values outside the range of {bits} bits")
     if least == most:
         raise PixelError("all pixels have the same value", code="IMAGE_DEGENERATE")
-    slope = number_of(dataset, "RescaleSlope", float)
-    intercept = number_of(dataset, "RescaleIntercept", float) or 0.0
+    slope = number_of(own, "RescaleSlope", float)
+    intercept = number_of(own, "RescaleIntercept", float) or 0.0
     if slope == 0:
         raise LoadError("RescaleSlope is zero", code="VALUE_INVALID")
     values = stored.astype(np.float32)

@@ -14,9 +14,9 @@ import numpy as np
 
 from cervispine.exceptions import GeometryError
 from cervispine.loading.geometry import plane_of, stack_slices
-from cervispine.loading.headers import Fault, Header
+from cervispine.loading.headers import MARKS, Header
+from cervispine.loading.kinds import Fault
 from cervispine.loading.limits import Limits
-from cervispine.loading.weighting import weighting
 from cervispine.records import Geometry
 from cervispine.records.geometry import COSINE_TOLERANCE
 
@@ -43,7 +43,6 @@ class Refusal:
 
     headers: tuple[Header, ...]
     fault: Fault
-    ignored: bool = False
 
 
 def sort_series(
@@ -72,45 +71,61 @@ def sort_series(
     list of Stack or Refusal
         Together they hold each header exactly once.
     """
-    headers = tuple(sorted(headers, key=_sort_key))
+    every = sorted(headers, key=_sort_key)
+    results: list[Stack | Refusal] = _never_meant(every)
+    headers = tuple(h for h in every if h.fault is None or not h.fault.ignored)
     faults = [header.fault for header in headers if header.fault is not None]
     if faults:
         count = f"{len(faults)} of {len(headers)} slices: " if len(headers) > 1 else ""
-        return [_refuse(headers, faults[0].code, count + faults[0].reason)]
+        return [*results, _refuse(headers, faults[0].code, count + faults[0].reason)]
     if len({(header.patient, header.study_uid) for header in headers}) > 1:
         reason = "one series UID stands in several studies or patients"
-        return [_refuse(headers, "UID_CONFLICT", reason)]
+        return [*results, _refuse(headers, "UID_CONFLICT", reason)]
     planes = {plane_of(header.orientation) for header in headers}
     if len(planes) > 2:
-        return [_ignore(headers, "LOCALIZER", "a series in three planes is a localizer")]
+        reason = "a series in three planes is a localizer"
+        return [*results, _ignore(headers, "LOCALIZER", reason)]
 
-    results: list[Stack | Refusal] = []
-    wanted: list[tuple[tuple[Header, ...], str, str]] = []
+    wanted: list[tuple[Header, ...]] = []
     for part in _acquisitions(headers):
         found = plane_of(part[0].orientation)
-        sequence, reason = _weighting(part)
+        sequence, reason = part[0].sequence, part[0].sequence_from
         if found != plane:
             results.append(_ignore(part, "PLANE_OTHER", f"{found}, not {plane}"))
         elif sequence not in sequences:
             names = " or ".join(sequences)
             results.append(_ignore(part, "SEQUENCE_OTHER", f"{sequence}, not {names} ({reason})"))
         else:
-            wanted.append((part, sequence, reason))
-    parts = [piece for part, *_ in wanted for piece in _repetitions(part, tolerance)]
+            wanted.append(part)
+    parts = [piece for part in wanted for piece in _repetitions(part, tolerance)]
     stacks = [_stack(piece, plane, tolerance, limits) for piece in parts]
     failed = [each for each in stacks if isinstance(each, Refusal)]
     if len(stacks) > 1 and failed:
-        every = tuple(header for piece in parts for header in piece)
+        mixed = tuple(header for piece in parts for header in piece)
         reason = (
             f"several acquisitions in one series, not all of them whole: {failed[0].fault.reason}"
         )
-        return [*results, _refuse(every, "SERIES_MIXED", reason)]
+        return [*results, _refuse(mixed, "SERIES_MIXED", reason)]
     return [*results, *stacks]
 
 
 def _sort_key(header: Header) -> tuple[object, ...]:
     """Order that no file name and no InstanceNumber decides."""
-    return header.orientation, header.position, header.instance_uid
+    return (
+        header.orientation,
+        header.position,
+        header.instance_uid,
+        -1 if header.frame is None else header.frame,
+    )
+
+
+def _never_meant(headers: Sequence[Header]) -> list[Stack | Refusal]:
+    """Return the slices that were never meant to be used, one refusal a reason."""
+    by_fault: dict[Fault, list[Header]] = {}
+    for header in headers:
+        if header.fault is not None and header.fault.ignored:
+            by_fault.setdefault(header.fault, []).append(header)
+    return [Refusal(headers=tuple(same), fault=fault) for fault, same in by_fault.items()]
 
 
 def _refuse(headers: Iterable[Header], code: str, reason: str) -> Refusal:
@@ -118,7 +133,7 @@ def _refuse(headers: Iterable[Header], code: str, reason: str) -> Refusal:
 
 
 def _ignore(headers: Iterable[Header], code: str, reason: str) -> Refusal:
-    return Refusal(headers=tuple(headers), fault=Fault(code, reason), ignored=True)
+    return Refusal(headers=tuple(headers), fault=Fault(code, reason, ignored=True))
 
 
 def _acquisitions(headers: Sequence[Header]) -> list[tuple[Header, ...]]:
@@ -139,6 +154,7 @@ def _alike(one: Header, other: Header) -> bool:
     return (
         (one.rows, one.columns) == (other.rows, other.columns)
         and one.transfer_syntax == other.transfer_syntax
+        and (one.part, one.frame is None) == (other.part, other.frame is None)
         and bool(np.allclose(one.orientation, other.orientation, rtol=0, atol=COSINE_TOLERANCE))
         and bool(np.allclose(one.pixel_spacing, other.pixel_spacing, rtol=1e-3, atol=0))
         and abs(echoes[0] - echoes[1]) <= ECHO_TOLERANCE
@@ -146,21 +162,30 @@ def _alike(one: Header, other: Header) -> bool:
 
 
 def _repetitions(headers: tuple[Header, ...], tolerance: float) -> list[tuple[Header, ...]]:
-    """Split by acquisition number, but only where slices share a position.
+    """Split by acquisition, time or b-value, but only where slices share a position.
 
-    Many scanners number the interleaved halves of one stack as two acquisitions.
+    Many scanners number the interleaved halves of one stack as two acquisitions, and a hole in a
+    stack must not be hidden by taking its halves for two.
     """
-    numbers = sorted({header.acquisition_number or 0 for header in headers})
-    if len(numbers) == 1 or not _share_position(headers, tolerance):
+    if not _share_position(headers, tolerance):
         return [headers]
-    return [
-        tuple(header for header in headers if (header.acquisition_number or 0) == number)
-        for number in numbers
-    ]
+    for mark in MARKS:
+        values = sorted({header.marks.get(mark, 0.0) for header in headers})
+        if len(values) > 1:
+            return [
+                piece
+                for value in values
+                for piece in _repetitions(
+                    tuple(h for h in headers if h.marks.get(mark, 0.0) == value), tolerance
+                )
+            ]
+    return [headers]
 
 
 def _share_position(headers: Sequence[Header], tolerance: float) -> bool:
-    return _code_of(lambda: _geometry(headers, tolerance)) == "SLICE_DUPLICATE"
+    return len(headers) > 1 and (
+        _code_of(lambda: _geometry(headers, tolerance)) == "SLICE_DUPLICATE"
+    )
 
 
 def _code_of(act: Callable[[], object]) -> str:
@@ -181,17 +206,6 @@ def _geometry(headers: Sequence[Header], tolerance: float) -> tuple[list[Header]
     return [headers[index] for index in order], geometry
 
 
-def _weighting(headers: Sequence[Header]) -> tuple[str, str]:
-    first = headers[0]
-    return weighting(
-        scanning_sequence=first.scanning_sequence,
-        repetition_time=first.repetition_time,
-        echo_time=first.echo_time,
-        inversion_time=first.inversion_time,
-        description=first.description,
-    )
-
-
 def _stack(
     headers: tuple[Header, ...], plane: str, tolerance: float, limits: Limits
 ) -> Stack | Refusal:
@@ -206,11 +220,10 @@ def _stack(
         ordered, geometry = _geometry(headers, tolerance)
     except GeometryError as error:
         return _refuse(headers, error.code, error.what)
-    sequence, reason = _weighting(headers)
     return Stack(
         headers=tuple(ordered),
         plane=plane,
-        sequence=sequence,
-        sequence_from=reason,
+        sequence=first.sequence,
+        sequence_from=first.sequence_from,
         geometry=geometry,
     )

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import attrs
 
 from cervispine.exceptions import LoadError
-from cervispine.loading.headers import Fault, Header
+from cervispine.loading.headers import Header
+from cervispine.loading.kinds import Fault
 from cervispine.loading.limits import Limits
 from cervispine.loading.pixels import hash_pixels
 from cervispine.loading.stacks import Refusal, Stack
 from cervispine.records import Problem, Series, Study
 
-__all__ = ["choose_stacks", "drop_copies", "group_by", "problem_of", "refuse_study", "study_of"]
+__all__ = ["choose_stacks", "drop_copies", "group_by", "problems_of", "refuse_study", "study_of"]
 
 T = TypeVar("T")
 
@@ -47,23 +49,25 @@ def drop_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Refusal]]
     kept: list[Header] = []
     copies: list[Refusal] = []
     for same in group_by(headers, lambda header: header.instance_uid).values():
-        if len(same) == 1:
+        by_file = list(group_by(same, lambda header: str(header.path)).values())
+        if len(by_file) == 1:
             kept += same
-        elif len({_content(header) for header in same}) == 1:
-            kept.append(same[0])
-            fault = Fault("DUPLICATE_FILE", "a copy of a file that is there already")
-            copies.append(Refusal(headers=tuple(same[1:]), fault=fault, ignored=True))
+        elif len({_content(one[0].path) for one in by_file}) == 1:
+            kept += by_file[0]
+            again = tuple(header for one in by_file[1:] for header in one)
+            fault = Fault("DUPLICATE_FILE", "a copy of a file that is there already", ignored=True)
+            copies.append(Refusal(headers=again, fault=fault))
         else:
             fault = Fault("UID_CONFLICT", "one SOPInstanceUID stands for different images")
             kept += [attrs.evolve(header, fault=fault) for header in same]
     return kept, copies
 
 
-def _content(header: Header) -> str:
+def _content(path: Path) -> str:
     try:
-        return hashlib.sha256(header.path.read_bytes()).hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
-        return f"unreadable {header.number}"
+        return f"unreadable: {path}"
 
 
 def choose_stacks(
@@ -100,8 +104,9 @@ def choose_stacks(
         refused += [
             Refusal(
                 headers=stack.headers,
-                fault=Fault("SERIES_PASSED_OVER", f"another {sequence} series of {RULE}"),
-                ignored=True,
+                fault=Fault(
+                    "SERIES_PASSED_OVER", f"another {sequence} series of {RULE}", ignored=True
+                ),
             )
             for stack in fitting[1:]
         ]
@@ -132,7 +137,7 @@ def study_of(stacks: Sequence[Stack], limits: Limits) -> Study:
     series = []
     for stack in stacks:
         middle = stack.headers[len(stack.headers) // 2]
-        series.append(_series(stack, hash_pixels(middle.path, limits)))
+        series.append(_series(stack, hash_pixels(middle.path, middle.frame, limits)))
     return Study(patient=first.patient, uid=first.study_uid, series=tuple(series))
 
 
@@ -143,6 +148,7 @@ def _series(stack: Stack, pixel_hash: str) -> Series:
         plane=stack.plane,
         sequence=stack.sequence,
         files=tuple(header.path for header in stack.headers),
+        frames=tuple(h.frame for h in stack.headers if h.frame is not None),
         shape=(len(stack.headers), first.rows, first.columns),
         geometry=stack.geometry,
         transfer_syntax=first.transfer_syntax,
@@ -152,15 +158,35 @@ def _series(stack: Stack, pixel_hash: str) -> Series:
     )
 
 
-def problem_of(refusal: Refusal) -> Problem:
-    """Return a refusal as reports list it: by the UID of its series."""
-    return Problem(
-        code=refusal.fault.code,
-        reason=refusal.fault.reason,
-        item=refusal.headers[0].series_uid,
-        fate="ignored" if refusal.ignored else "rejected",
-        files=len(refusal.headers),
-    )
+def problems_of(refusals: Sequence[Refusal], used: Iterable[Path]) -> list[Problem]:
+    """Return refusals as reports list them: by the UID of their series.
+
+    Each file is counted once. One of which some frames are used is used; one of which some are
+    rejected and the others ignored is rejected.
+
+    Parameters
+    ----------
+    refusals
+        What is not used.
+    used
+        The files that are, wholly or in part.
+    """
+    counted = set(used)
+    files: dict[int, int] = {}
+    for number in sorted(range(len(refusals)), key=lambda n: refusals[n].fault.ignored):
+        own = {header.path for header in refusals[number].headers} - counted
+        counted |= own
+        files[number] = len(own)
+    return [
+        Problem(
+            code=refusal.fault.code,
+            reason=refusal.fault.reason,
+            item=refusal.headers[0].series_uid,
+            fate="ignored" if refusal.fault.ignored else "rejected",
+            files=files[number],
+        )
+        for number, refusal in enumerate(refusals)
+    ]
 
 
 def refuse_study(stacks: Sequence[Stack], error: LoadError) -> list[Refusal]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,7 +59,9 @@ class Cache:
     def _path(self, study: Study) -> Path:
         identity = [self.settings, study.uid]
         for series in study.series:
-            status = [path.stat() for path in series.files]
+            status = [path.stat() for path in dict.fromkeys(series.files)]
             stamps = [(each.st_size, each.st_mtime_ns) for each in status]
-            identity.append(json.dumps([series.uid, series.pixel_hash, stamps]))
+            # One series UID may hold several stacks: echoes, repetitions, frames of one file.
+            which = [series.pixel_hash, series.frames, attrs.astuple(series.geometry)]
+            identity.append(json.dumps([series.uid, which, stamps]))
         return self.folder / f"{hashlib.sha256(''.join(identity).encode()).hexdigest()}.npy"

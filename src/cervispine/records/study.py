@@ -53,7 +53,8 @@ class Series(_Mapped):
     sequence
         The weighting: "T1", "T2", "PD", "STIR", "GRE" or "unknown".
     files
-        One path a slice, in order along the normal of the slices.
+        One path a slice, in order along the normal of the slices; the same path several times
+        where one file holds several slices.
     shape
         Slices, rows, columns.
     geometry
@@ -67,6 +68,9 @@ class Series(_Mapped):
         whatever its header says.
     protocol
         Header values that describe the acquisition (field strength, TR, TE, manufacturer ...).
+    frames
+        Which image of its file each slice is, counted from 0; empty where each file holds one
+        image.
     """
 
     uid: str
@@ -81,6 +85,11 @@ class Series(_Mapped):
     protocol: Mapping[str, Any] = attrs.field(
         factory=dict, converter=_frozen_mapping, repr=False, hash=False
     )
+    frames: tuple[int, ...] = attrs.field(default=(), repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.frames and len(self.frames) != len(self.files):
+            raise ValueError(f"{len(self.frames)} frames for {len(self.files)} slices")
 
 
 @attrs.frozen(kw_only=True, getstate_setstate=False)
