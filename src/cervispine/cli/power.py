@@ -18,6 +18,8 @@ power_app = typer.Typer(
     help=(
         "Say how many cases a study needs.\n\n"
         "One area of 0.8: cervispine power auc --auc 0.8\n\n"
+        "Two areas on the same cases, from a pilot: cervispine power paired-auc "
+        "--truth labels.csv --scores scores.csv --first a --second b --difference 0.05\n\n"
         "Sensitivities of model and reader, by the shares that only one calls rightly: "
         "cervispine power mcnemar --first-only 0.2 --second-only 0.1\n\n"
         "A reader study, from a pilot: "
@@ -43,6 +45,26 @@ def auc(
     from cervispine.evaluation.power import OneAUC
 
     _show(OneAUC(auc, ratio), power, alpha, json)
+
+
+@power_app.command()
+def paired_auc(
+    *,
+    truth: Annotated[Path, typer.Option(help="labels.csv of a pilot: patient,label.")],
+    scores: Annotated[Path, typer.Option(help="scores.csv of the same: patient,model,score.")],
+    first: Annotated[str, typer.Option(help="One model of the pilot.")],
+    second: Annotated[str, typer.Option(help="The other.")],
+    difference: Annotated[float, typer.Option(help="The difference of areas to detect.")],
+    power: Power = 0.8,
+    alpha: Alpha = 0.05,
+    json: Json = False,
+) -> None:
+    """Two areas on the same cases, from a pilot's variances and covariance."""
+    from cervispine.evaluation.files import read_pilot
+    from cervispine.evaluation.power import PairedAUCs
+
+    pilot = read_pilot(truth, scores, (first, second))
+    _show(PairedAUCs.from_pilot(*pilot, difference=difference), power, alpha, json)
 
 
 @power_app.command()
@@ -72,14 +94,10 @@ def mrmc(
 ) -> None:
     """Two modalities read by the same readers, from a pilot's components of variance."""
     from cervispine.evaluation import mrmc as analyse
+    from cervispine.evaluation import read_readings
     from cervispine.evaluation.power import ReaderStudy
-    from cervispine.exceptions import UsageError
 
-    if not pilot.is_file():
-        raise UsageError("there is no such file", where="--pilot")
-    import pandas as pd
-
-    study = analyse(pd.read_csv(pilot, dtype={"case": str, "reader": str, "modality": str}))
+    study = analyse(read_readings(pilot))
     _show(ReaderStudy(difference, readers, study.components, study.n), power, alpha, json)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.judging import check_classes, compare_raters
@@ -23,7 +24,7 @@ from cervispine.records.tables import Row, Table, number_in, raise_faults, read_
 if TYPE_CHECKING:
     from cervispine.evaluation.evaluator import Evaluator
 
-__all__ = ["compare_files", "read_scores"]
+__all__ = ["compare_files", "read_pilot", "read_scores"]
 
 #: A column of more levels is no stratum unless it is asked for, nor one with fewer patients a
 #: level: a column of identifiers never becomes one.
@@ -152,6 +153,41 @@ def compare_files(
 def _read_scores(path: str | Path) -> Table:
     columns = ("patient", "model", "score")
     return read_table(path, required=columns, code="SCORES", numbers=("score",))
+
+
+def read_pilot(
+    truth: str | Path, scores: str | Path, models: Sequence[str]
+) -> tuple[NDArray[np.float64], ...]:
+    """Read the truth and the scores of some models, of the patients that were scored.
+
+    Returns
+    -------
+    tuple of ndarray
+        Truth (0/1), then each model's scores, all of shape (patients,) and in one order.
+
+    Raises
+    ------
+    LabelError
+        Faults of the files, as ``compare_files``.
+    UsageError
+        A model that the file of scores does not have.
+    """
+    table = _read_scores(scores)
+    by_model, _ = _scores_of(table)
+    unknown = [model for model in models if model not in by_model]
+    if unknown:
+        raise UsageError(
+            f"no scores of {', '.join(unknown)}; the file has {', '.join(by_model)}",
+            where=table.source,
+        )
+    labelled = read_labels(truth)
+    _refuse_unlabelled(table, {row["patient"] for row in labelled.rows}, "SCORES")
+    _refuse_unscored(table, by_model)
+    first = by_model[models[0]]
+    rows = [row for row in labelled.rows if row["patient"] in first]
+    columns = [[float(CLASSES.index(row["label"])) for row in rows]]
+    columns += [[by_model[model][row["patient"]] for row in rows] for model in models]
+    return tuple(np.array(column) for column in columns)
 
 
 def _scores_of(table: Table) -> tuple[dict[str, dict[str, float]], dict[str, Threshold]]:

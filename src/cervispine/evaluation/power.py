@@ -10,8 +10,12 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
+import numpy as np
+from numpy.typing import ArrayLike
 
+from cervispine.evaluation.checking import as_truth
 from cervispine.evaluation.components import Components
+from cervispine.evaluation.delong import delong_covariance
 from cervispine.evaluation.results import json_fields
 from cervispine.exceptions import UsageError
 
@@ -143,6 +147,40 @@ class PairedAUCs:
         null = 2 * (self.variance_first - self.covariance)
         spread = self.variance_first + self.variance_second - 2 * self.covariance
         _check(null > 0 and spread > 0, "covariance", "such that the difference scatters")
+
+    @classmethod
+    def from_pilot(
+        cls, truth: ArrayLike, first: ArrayLike, second: ArrayLike, *, difference: float
+    ) -> PairedAUCs:
+        """Return the design with the variances and the covariance of a pilot's scores.
+
+        Parameters
+        ----------
+        truth
+            0/1, shape (cases,).
+        first, second
+            The two scores of the same cases, shape (cases,).
+        difference
+            The difference worth detecting: a matter of judgement, not the pilot's own, which is
+            too uncertain to plan by.
+
+        Raises
+        ------
+        EvaluationError, MismatchedCasesError
+            As ``delong_covariance``.
+        UsageError
+            A difference of 0 or out of range; a pilot whose difference does not scatter.
+        """
+        labels = as_truth(truth)
+        spread = delong_covariance(labels, np.stack([np.asarray(first), np.asarray(second)]))[1]
+        return cls(
+            difference=difference,
+            variance_first=float(spread[0, 0]),
+            variance_second=float(spread[1, 1]),
+            covariance=float(spread[0, 1]),
+            positives=int(labels.sum()),
+            negatives=int((1 - labels).sum()),
+        )
 
     @property
     def others(self) -> float:
