@@ -85,11 +85,27 @@ def test_a_picture_is_the_middle_slice_and_its_name_names_nobody(tmp_path: Path)
     for row in rows:
         assert row["patient"] not in row["file"]
         picture = imread(tmp_path / row["file"])
-        assert picture.shape[:2] == (30, 40)
-        grey = picture[0, :, 0]
-        np.testing.assert_array_equal(picture[..., 0], np.tile(grey, (30, 1)))
+        # 8 times as large, so that it is at least 300 pixels wide.
+        assert picture.shape[:2] == (240, 320)
+        grey = picture[0, ::8, 0]
+        np.testing.assert_array_equal(picture[..., 0], np.tile(grey.repeat(8), (240, 1)))
         assert (np.diff(grey) >= 0).all()
         assert (grey[0], grey[-1]) == (0, 1)
+
+
+def test_a_mark_is_written_into_every_picture(tmp_path: Path) -> None:
+    for folder, mark in (("plain", ""), ("marked", "synthetic")):
+        save_cases(
+            tmp_path / folder, cohort(), predictions(cohort()), Ramps(),  # type: ignore[arg-type]
+            model="m", mark=mark,
+        )  # fmt: skip
+    pictures = list((tmp_path / "plain").glob("*.png"))
+    assert len(pictures) == 8
+    for path in pictures:
+        plain, marked = imread(path), imread(tmp_path / "marked" / path.name)
+        changed = (plain != marked).any(axis=2)
+        assert changed[-40:].mean() > 0.2
+        assert not changed[: len(changed) // 2].any()
 
 
 def test_kinds_that_do_not_occur_are_left_out(tmp_path: Path) -> None:

@@ -135,10 +135,16 @@ def test_each_figure_has_its_interval(comparison: Comparison, make_run: Make) ->
     for model in comparison.models.values():
         area = f"{model.auc.value:.3f} ({model.auc.low:.3f} to {model.auc.high:.3f})"
         assert f"{model.name} reached an AUC of {area}" in page.text
-    found = [reader.sensitivity for reader in comparison.readers.values()]
-    readers = ", ".join(f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})" for e in found)
     told = " ".join(page.text.split())
-    assert f"The 2 readers had a sensitivity of {readers}." in told
+    shown = "the networks had a sensitivity of {} and a specificity of {}; the 2 readers {} and {}."
+    rates = []
+    for raters in (comparison.models, comparison.readers):
+        for figure in ("sensitivity", "specificity"):
+            values = [getattr(rater, figure).value for rater in raters.values()]
+            rates.append(
+                " to ".join(dict.fromkeys(f"{end:.3f}" for end in (min(values), max(values))))
+            )
+    assert shown.format(*rates) in told
     paper = next(table for table in page.tables if "published, other data" in table[0])
     for row, model in zip(paper[2:], comparison.models.values(), strict=True):
         estimates = (model.auc, model.accuracy, model.sensitivity, model.specificity)
@@ -149,6 +155,42 @@ def test_each_figure_has_its_interval(comparison: Comparison, make_run: Make) ->
     for row in raters[1:]:
         figures = [row[raters[0].index(name)] for name in FIGURES]
         assert [cell for cell in figures if cell != "-" and not ESTIMATE.search(cell)] == []
+
+
+def test_readers_without_calls_have_no_sensitivity_to_tell(
+    comparison: Comparison, make_run: Make
+) -> None:
+    run = make_run(comparison)
+    content = json.loads((run / "comparison.json").read_text())
+    first, second = (rater for rater in content["raters"] if rater["kind"] == "reader")
+    first["sensitivity"] = first["specificity"] = None
+    (run / "comparison.json").write_text(json.dumps(content))
+    only = f"{second['sensitivity']['value']:.3f} and {second['specificity']['value']:.3f}."
+    assert f"the 2 readers {only}" in " ".join(written(run).text.split())
+    second["sensitivity"] = second["specificity"] = None
+    (run / "comparison.json").write_text(json.dumps(content))
+    assert "the 2 readers" not in written(run).text
+
+
+def test_a_column_without_anything_is_left_out(comparison: Comparison, make_run: Make) -> None:
+    run = make_run(comparison)
+    path = run / "tables" / "T6.csv"
+    path.write_text("level,AUC,specificity\nmixed,-,0.9\nplain,-,-\n")
+    page = written(run)
+    strata = next(table for table in page.tables if table[0][0] == "level")
+    assert strata == [["level", "specificity"], ["mixed", "0.9"], ["plain", "-"]]
+
+
+def test_an_interval_and_a_name_are_never_broken(comparison: Comparison, make_run: Make) -> None:
+    run = make_run(comparison)
+    cell = "surgeon-1-b 0.9 (-0.1 to 0.99) a < b (Youden)"
+    (run / "tables" / "T1.csv").write_text(f"rater\n{cell}\n")
+    page = written(run)
+    assert [cell] in next(table for table in page.tables if table[0] == ["rater"])
+    raw = (run / "report.html").read_text()
+    assert '<span class="whole">surgeon-1-b</span> 0.9 <span class="whole">(-0.1 to 0.99)</span> ' \
+        "a &lt; b (Youden)</td>" in raw  # fmt: skip
+    assert ".whole { white-space: nowrap; }" in raw
 
 
 def test_what_the_paper_printed_is_marked_as_theirs(make_comparison: Make, make_run: Make) -> None:
@@ -176,8 +218,8 @@ def test_phantoms_are_called_phantoms_and_patients_patients(
     assert bool(banner) == synthetic
     for words in (
         "Phantom study", "Synthetic phantoms. Every image", "stenosis on phantoms?",
-        "read 24\nphantoms", "The 2 simulated readers", "Each simulated reader is a point",
-        "this run, on phantoms", "one is of patients, one of\nphantoms", "0.123. Synthetic",
+        "read 24\nphantoms", "the\n2 simulated readers", "Each simulated reader is a point",
+        "this run, on phantoms", "one is of patients, one of\nphantoms", "Synthetic phantom: OPLL",
         "on the same phantoms", "no person read anything", "phantoms, n_opll 10",
     ):  # fmt: skip
         assert (words in page.text) == synthetic, words

@@ -170,7 +170,7 @@ def run_experiment(
         with run.timed("compare"):
             comparison = _compare(run, source, parts["test"], predictions, table)
         with run.timed("report"):
-            _save_cases(run, parts["test"], predictions, preprocessor)
+            _save_cases(run, source, parts["test"], predictions, preprocessor)
             run.finish(_account(source, parts, settings))
             report = write_report(run.path)
         run.finish(_account(source, parts, settings))
@@ -330,6 +330,7 @@ def _compare(
 
 def _save_cases(
     run: RunFolder,
+    source: _Data,
     test: Cohort,
     predictions: Mapping[str, Predictions],
     preprocessor: Preprocessor,
@@ -337,7 +338,8 @@ def _save_cases(
     from cervispine.reporting import save_cases
 
     name, last = list(predictions.items())[-1]
-    save_cases(run.path / "cases", test, last, preprocessor, model=name)
+    mark = "synthetic phantom" if source.synthetic else ""
+    save_cases(run.path / "cases", test, last, preprocessor, model=name, mark=mark)
 
 
 def _account(source: _Data, parts: Mapping[str, Cohort], settings: Preset) -> dict[str, Any]:

@@ -26,6 +26,15 @@ COLUMNS = ("file", "patient", "truth", "type", "call", "score")
 #: Of each kind (OPLL found, OPLL missed, DSS left alone, DSS called OPLL).
 EACH = 2
 
+#: Of a picture, in pixels.
+LEAST_WIDTH = 300
+
+#: How many letters of the mark, as high as they are wide, fill a picture's width.
+LETTERS = 16
+
+#: Decides nothing: matplotlib wants sizes in inches.
+DPI = 100
+
 
 def save_cases(
     folder: Path,
@@ -34,6 +43,7 @@ def save_cases(
     preprocessor: Preprocessor,
     *,
     model: str,
+    mark: str = "",
 ) -> None:
     """Write the middle slice, as the network sees it, of the surest cases of each kind.
 
@@ -49,6 +59,9 @@ def save_cases(
         What made the images that the model saw.
     model
         Its name, which begins the names of the files.
+    mark
+        Is written into every picture, for instance that it is synthetic: a picture may be taken
+        out of its page.
     """
     make_folder(folder)
     buffer = io.StringIO()
@@ -61,7 +74,7 @@ def save_cases(
                 kind = f"{CLASSES[truth]}-called-{CLASSES[call]}-{rank}"
                 name = f"{model.replace(':', '-')}-{kind}.png"
                 pixels = preprocessor.transform([study])[0].numpy()
-                write_bytes(folder / name, _png(pixels[preprocessor.slices // 2]))
+                write_bytes(folder / name, _png(pixels[preprocessor.slices // 2], mark))
                 row = (CLASSES[truth], study.attributes.get("type", ""), CLASSES[call])
                 score = f"{predictions.probabilities[index]:.3f}"
                 writer.writerow([name, safe_cell(study.patient), *row, score])
@@ -76,10 +89,20 @@ def _surest(
     return [int(index) for index in among[np.argsort(-towards_call, kind="stable")][:EACH]]
 
 
-def _png(pixels: NDArray[np.float32]) -> bytes:
-    from matplotlib.image import imsave
+def _png(pixels: NDArray[np.float32], mark: str) -> bytes:
+    from matplotlib.figure import Figure
 
-    buffer = io.BytesIO()
     low, high = np.percentile(pixels, (0.5, 99.5))
-    imsave(buffer, np.clip(pixels, low, high), cmap="gray", format="png")
+    # Whole multiples, so that a pixel stays a square of one value and the mark can be read.
+    times = -(-LEAST_WIDTH // pixels.shape[1])
+    image = np.clip(pixels, low, high).repeat(times, axis=0).repeat(times, axis=1)
+    rows, columns = image.shape
+    figure = Figure(figsize=(columns / DPI, rows / DPI), dpi=DPI)
+    figure.figimage(image, cmap="gray")
+    letters = 72 / DPI * columns / LETTERS
+    figure.text(
+        0.5, 0.03, mark, size=letters, ha="center", color="white", backgroundcolor="#8a3b00"
+    )
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()

@@ -5,14 +5,21 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
+from cervispine.evaluation.tables import EMPTY
 from cervispine.exceptions import DataError
 from cervispine.records.files import write_text
 from cervispine.reporting.published import CITATION, PUBLISHED
 
 __all__ = ["write_report"]
+
+#: An interval in brackets, or a name with hyphens in it.
+UNBROKEN = re.compile(r"(\([^()]* to [^()]*\)|\w+(?:-\w+)+)")
 
 #: Stands where a figure cannot be estimated or was not printed.
 NOT_GIVEN = "\N{EN DASH}"
@@ -45,7 +52,13 @@ def write_report(run: str | Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"interval": _interval, "percent": _percent, "settings": _settings}
+    environment.filters |= {
+        "interval": _interval,
+        "percent": _percent,
+        "settings": _settings,
+        "spread": _spread,
+        "unbroken": _unbroken,
+    }
     folder = Path(run)
     try:
         # What the page needs and the files do not hold is an error too: StrictUndefined.
@@ -65,8 +78,6 @@ def write_report(run: str | Path) -> Path:
 
 
 def _read_run(folder: Path) -> dict[str, Any]:
-    from markupsafe import Markup
-
     comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     figure = (folder / "figures" / "roc.svg").read_text(encoding="utf-8")
     return {
@@ -81,7 +92,13 @@ def _read_run(folder: Path) -> dict[str, Any]:
 
 
 def _read_tables(folder: Path) -> dict[str, list[dict[str, str]]]:
-    return {path.stem: _read_rows(path) for path in sorted(folder.glob("*.csv"))}
+    return {path.stem: _without_empty(_read_rows(path)) for path in sorted(folder.glob("*.csv"))}
+
+
+def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Leave out the columns in which no row has anything."""
+    filled = {column for row in rows for column, cell in row.items() if cell != EMPTY}
+    return [{column: cell for column, cell in row.items() if column in filled} for row in rows]
 
 
 def _read_cases(folder: Path) -> list[dict[str, str]]:
@@ -105,6 +122,22 @@ def _interval(estimate: dict[str, Any] | None) -> str:
     if estimate["low"] is None or estimate["high"] is None:
         return f"{estimate['value']:.3f}"
     return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
+
+
+def _spread(raters: list[dict[str, Any]], figure: str) -> str:
+    """Return from the least to the greatest value that raters have of a figure."""
+    values = [rater[figure]["value"] for rater in raters if rater[figure] is not None]
+    shown = [f"{value:.3f}" for value in (min(values), max(values))] if values else [NOT_GIVEN]
+    return " to ".join(dict.fromkeys(shown))
+
+
+def _unbroken(text: str) -> Markup:
+    """Keep intervals and hyphenated names in one line, for a table would break them anywhere."""
+    pieces = UNBROKEN.split(text)
+    kept = Markup('<span class="whole">{}</span>')
+    return Markup("").join(
+        kept.format(piece) if place % 2 else piece for place, piece in enumerate(pieces)
+    )
 
 
 def _percent(share: float) -> str:
