@@ -181,8 +181,12 @@ def test_missing_labels_and_missing_classes_are_refused(
 ) -> None:
     with pytest.raises(LabelError, match="LABELS_MISSING"):
         quick(small).fit(Loader().index(phantom.dicom))
-    with pytest.raises(TrainingError, match="TOO_FEW_PATIENTS"):
+    with pytest.raises(LabelError, match="SINGLE_CLASS"):
         quick(small).fit(cohort.where(lambda study: study.label == 1))
+    positive = [study for study in cohort if study.label == 1]
+    negative = next(study for study in cohort if study.label == 0)
+    with pytest.raises(TrainingError, match="TOO_FEW_PATIENTS"):
+        quick(small).fit([*positive, negative])
     with pytest.raises(TrainingError, match="TOO_FEW_PATIENTS"):
         quick(small, validation=("nobody",)).fit(cohort)
 

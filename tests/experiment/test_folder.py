@@ -32,7 +32,8 @@ def test_a_run_is_locked_while_it_runs(tmp_path: Path) -> None:
 
 def test_a_folder_is_not_used_twice_by_accident(tmp_path: Path) -> None:
     with RunFolder(tmp_path, {"seed": 0}).opened(resume=False) as run, run.timed("step"):
-        pass
+        (tmp_path / "models" / "resnet34.unfinished").mkdir(parents=True)
+        (tmp_path / "models" / "resnet34.unfinished" / "checkpoint.pt").touch()
     with (
         pytest.raises(UsageError, match="RUN_EXISTS"),
         RunFolder(tmp_path, {"seed": 0}).opened(resume=False),
@@ -43,6 +44,17 @@ def test_a_folder_is_not_used_twice_by_accident(tmp_path: Path) -> None:
         RunFolder(tmp_path, {"seed": 1}).opened(resume=True),
     ):
         pass
+
+
+def test_a_run_that_never_began_to_train_may_start_anew(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LabelError),
+        RunFolder(tmp_path, {"labels": "the first"}).opened(resume=False),
+    ):
+        raise LabelError("unknown label")
+    with RunFolder(tmp_path, {"labels": "mended"}).opened(resume=False) as run:
+        pass
+    assert json.loads(run.manifest_path.read_text())["configuration"] == {"labels": "mended"}
 
 
 def test_resume_continues_the_account_of_time(tmp_path: Path) -> None:

@@ -191,6 +191,16 @@ def test_the_phantom_brings_its_own_labels_and_a_banner(
         assert "no figure here is of patients" in (synthetic.folder / name).read_text()
 
 
+def test_labels_of_one_class_are_refused_and_mended(phantom: PhantomCohort, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(phantom.labels.read_text().replace("DSS", "OPLL"))
+    with pytest.raises(DataError, match="SINGLE_CLASS") as caught:
+        run(phantom, tmp_path / "run", labels=labels)
+    assert "OPLL" in str(caught.value)
+    labels.write_text(phantom.labels.read_text())
+    assert run(phantom, tmp_path / "run", labels=labels).report.is_file()
+
+
 def test_two_studies_of_a_patient_are_refused(phantom: PhantomCohort, tmp_path: Path) -> None:
     import pydicom
     from pydicom.uid import generate_uid

@@ -103,6 +103,18 @@ def test_other_images_are_ignored(good: Path, Series: Any, name: str, check: Any
     check(cohort, code, "ignored", 5)
 
 
+def test_a_file_cut_off_soon_after_its_meta_is_rejected_not_ignored(
+    good: Path, Series: Any, check: Any
+) -> None:
+    paths = Series().write(good / "bad")
+    content = paths[0].read_bytes()
+    # (0008,0016) opens the data set, so that not even the class of the image is left in it.
+    paths[0].write_bytes(content[: content.index(b"\x08\x00\x16\x00")])
+    for path in paths[1:]:
+        path.unlink()
+    check(Loader().index(good), "DICOM_TRUNCATED", "rejected", 1)
+
+
 def test_missing_slice(good: Path, Series: Any, check: Any) -> None:
     paths = Series().write(good / "bad")
     paths[2].unlink()

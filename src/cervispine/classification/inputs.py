@@ -39,6 +39,12 @@ def labelled_studies(
             f"y must hold one 0 or 1 for each of the {len(studies)} studies, 1 = positive",
             code="LABELS_INVALID",
         )
+    if len(np.unique(truth)) < 2:
+        raise LabelError(
+            f"each of the {len(studies)} studies is of the same class",
+            advice="bring patients of both classes",
+            code="SINGLE_CLASS",
+        )
     return studies, truth.astype(np.int64)
 
 

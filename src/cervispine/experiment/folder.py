@@ -64,7 +64,8 @@ class RunFolder:
         ResourceError
             The folder cannot be written.
         UsageError
-            Another process runs in it (``RUN_LOCKED``); it holds a run already (``RUN_EXISTS``);
+            Another process runs in it (``RUN_LOCKED``); it holds a run that has begun to train
+            (``RUN_EXISTS``);
             there is nothing to resume, or another configuration (``RESUME_MISMATCH``).
         """
         make_folder(self.path)
@@ -107,6 +108,10 @@ class RunFolder:
                 )
             return
         if not resume:
+            # A run whose data were refused lost nothing that anyone would miss: once they are
+            # mended the same command works.
+            if not any(self.path.glob("models/*/*")):
+                return
             raise UsageError(
                 "the folder holds a run already",
                 where=str(self.path),

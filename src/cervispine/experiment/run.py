@@ -213,6 +213,13 @@ def _index(run: RunFolder, source: _Data, allow_missing: bool, progress: bool | 
         # Also where the labels are refused: what became of the files may be the reason.
         write_text(run.path / "cohort.txt", cohort.summary() + "\n")
         logger.info("%s", cohort.summary())
+    if len(classes := {CLASSES[label] for label in cohort.labels.tolist()}) < 2:
+        raise DataError(
+            f"every study is labelled {', '.join(classes)}: there is nothing to tell apart",
+            where=str(source.labels),
+            advice="bring patients of both classes",
+            code="SINGLE_CLASS",
+        )
     repeated = len(cohort) - len(set(cohort.patients))
     if repeated:
         raise DataError(

@@ -153,7 +153,9 @@ def _parse(stream: BinaryIO, tags: list[int], limits: Limits, *, pixels: bool) -
         specific_tags=cast("list[BaseTag | int]", wanted),
     )
     if length is None:
-        if "Rows" in dataset:
+        # A file of a class of images that has no pixels was cut off, wherever that was.
+        image = UID(meta.get("MediaStorageSOPClassUID", "")).name.endswith("Image Storage")
+        if image or "Rows" in dataset:
             raise LoadError("the file ends before its pixel data", code="DICOM_TRUNCATED")
         return Parsed(dataset, syntax, None)
     undefined = length == 0xFFFFFFFF

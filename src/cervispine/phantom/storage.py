@@ -6,7 +6,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ from cervispine.phantom.canal import severity
 from cervispine.phantom.dicom import write_series
 from cervispine.phantom.rendering import Rendering, render_sequences
 from cervispine.phantom.specification import PatientSpecification, Sequence
+from cervispine.records.files import write_text
 
 __all__ = ["claim_folder", "is_finished", "write_patient", "write_table", "writing"]
 
@@ -37,6 +37,9 @@ truth/         masks (slices in order along their normal, by affine), specificat
 phantom.json   the settings that made all this
 """
 
+#: What numpy and pydicom leave unsaid when a disk fills up.
+NO_REASON = "a file could not be written whole"
+
 #: What a change of the images requires: cohorts of different versions are not mixed.
 VERSION = 1
 
@@ -49,7 +52,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ResourceError(
-            f"the phantom cohort cannot be written: {error.strerror or type(error).__name__}",
+            f"the phantom cohort cannot be written: {error.strerror or NO_REASON}",
             where=str(folder),
             advice="choose a folder you may write to, on a disk with room",
             code="OUTPUT_UNWRITABLE",
@@ -91,16 +94,6 @@ def claim_folder(folder: Path, settings: Mapping[str, object]) -> None:
         )
     write_text(folder / "README.txt", README)
     write_text(description, json.dumps(wanted, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_table(path: Path, columns: Sequence_[str], rows: Iterable[Iterable[object]]) -> None:
