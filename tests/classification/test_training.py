@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import attrs
@@ -10,8 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from cervispine.classification import training
-from cervispine.classification.training import CHECKPOINT, Images, Recipe, margins_of, train
+from cervispine.classification import state
+from cervispine.classification.checkpoints import has_checkpoint
+from cervispine.classification.training import Images, Recipe, margins_of, train
 from cervispine.exceptions import TrainingError
 
 RECIPE = Recipe(
@@ -41,12 +45,22 @@ def network(seed: int = 0) -> nn.Module:
         torch.manual_seed(seed)
         return nn.Sequential(
             nn.Conv2d(1, 4, 5), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2),
-            nn.Flatten(), nn.Linear(4 * 12 * 12, 2),
+            nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(4 * 10 * 10, 2),
         )  # fmt: skip
 
 
-def jitter(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    return batch + 0.05 * torch.randn(batch.shape, generator=generator)
+@attrs.frozen(eq=False)
+class Jitter:
+    """Noise of each image's own."""
+
+    noise: torch.Tensor
+
+    def apply(self, batch: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        return batch + self.noise[indices]
+
+
+def jitter(count: int, generator: torch.Generator) -> Jitter:
+    return Jitter(0.05 * torch.randn(count, 1, 16, 16, generator=generator))
 
 
 def fit(net: nn.Module, recipe: Recipe = RECIPE, **more: object):  # type: ignore[no-untyped-def]
@@ -92,11 +106,11 @@ def test_seed_decides_and_leaves_the_global_generator_alone() -> None:
 
 
 @pytest.fixture
-def checkpoint_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+def checkpoint_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "CHECKPOINT_SECONDS", 0.0)
 
 
-@pytest.mark.usefixtures("checkpoint_each_epoch")
+@pytest.mark.usefixtures("checkpoint_each_step")
 def test_interrupted_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     straight, broken = network(), network()
     fit(straight)
@@ -116,17 +130,17 @@ def test_interrupted_run_continues_to_the_same_weights(tmp_path: Path) -> None:
     assert weights(straight) == weights(again)
 
 
-def test_short_epochs_write_no_checkpoint(tmp_path: Path) -> None:
+def test_short_trainings_write_no_checkpoint(tmp_path: Path) -> None:
     fit(network(), run_dir=tmp_path)
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("checkpoint_each_epoch")
+@pytest.mark.usefixtures("checkpoint_each_step")
 def test_resume_refuses_nothing_and_something_else(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="RESUME_NOTHING"):
         fit(network(), run_dir=tmp_path, resume=True)
     fit(network(), run_dir=tmp_path, fingerprint="a")
-    assert (tmp_path / CHECKPOINT).is_file()
+    assert has_checkpoint(tmp_path)
     with pytest.raises(TrainingError, match="RESUME_MISMATCH"):
         fit(network(), run_dir=tmp_path, resume=True, fingerprint="b")
 
@@ -152,3 +166,50 @@ def test_loss_that_is_not_finite_ends_it() -> None:
 def test_bfloat16_trains_too() -> None:
     trained = fit(network(), attrs.evolve(RECIPE, precision=torch.bfloat16))
     assert trained.history[trained.best_epoch]["auc"] > 0.9
+
+
+class Interrupting:
+    """Changes that end the process's patience at one step: a signal in the middle of an epoch."""
+
+    def __init__(self, changes: Jitter, at: int) -> None:
+        self.changes, self.at, self.calls = changes, at, 0
+
+    def apply(self, batch: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        if self.calls == self.at:
+            signal.raise_signal(signal.SIGTERM)
+        return self.changes.apply(batch, indices)
+
+
+@pytest.mark.parametrize("at", [1, 3, 5])
+def test_a_signal_ends_the_step_and_the_rest_is_the_same(tmp_path: Path, at: int) -> None:
+    straight, broken, again = network(), network(), network(seed=7)
+    fit(straight)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            broken, images(41, 1), images(20, 2), RECIPE,
+            augment=lambda count, generator: Interrupting(jitter(count, generator), at),
+            report=lambda done, total: None, run_dir=tmp_path, fingerprint="a",
+        )  # fmt: skip
+    trained = fit(again, run_dir=tmp_path, resume=True, fingerprint="a")
+    assert len(trained.history) == 6
+    assert weights(straight) == weights(again)
+
+
+@pytest.mark.usefixtures("checkpoint_each_step")
+def test_killed_at_any_step_it_continues_to_the_same_weights(tmp_path: Path) -> None:
+    # In a child that is killed without warning; benchmarks/kill_campaign.py does it 200 times.
+    straight, again = network(), network(seed=7)
+    expected = fit(straight)
+    child = os.fork()
+    if child == 0:
+        fit(network(), run_dir=tmp_path, fingerprint="a")
+        os._exit(0)
+    while not has_checkpoint(tmp_path):
+        time.sleep(0.005)
+    time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    trained = fit(again, run_dir=tmp_path, resume=True, fingerprint="a")
+    assert trained.history == expected.history
+    assert weights(straight) == weights(again)

@@ -9,9 +9,14 @@ from torch import Tensor
 
 from cervispine import Preprocessor
 from cervispine.preprocessing import augmentation
-from cervispine.preprocessing.augmentation import augment
+from cervispine.preprocessing.augmentation import Augmentation
 
 STRENGTHS = ("ROTATION", "SCALE", "SHIFT", "CONTRAST", "BRIGHTNESS", "NOISE")
+
+
+def augment(images: Tensor, generator: torch.Generator, *, slices: int) -> Tensor:
+    drawn = Augmentation.drawn(len(images), generator, slices=slices)
+    return drawn.apply(images, torch.arange(len(images)))
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -153,3 +158,21 @@ def test_intensities_stay_within_their_range_but_for_noise(monkeypatch: pytest.M
     assert changed.min() >= float(images.min()) - 1e-4
     assert changed.max() <= float(images.max()) + 1e-4
     assert np.ptp(changed) > 2
+
+
+def test_neither_the_batch_nor_the_order_changes_what_happens_to_an_image() -> None:
+    images = batch(samples=9)
+    drawn = Augmentation.drawn(9, seeded(4), slices=3)
+    together = drawn.apply(images, torch.arange(9))
+    order = torch.tensor([7, 2, 8, 0, 5, 1, 4, 6, 3])
+    for part in (order[:4], order[4:8], order[8:]):
+        torch.testing.assert_close(drawn.apply(images[part], part), together[part])
+
+
+def test_no_two_images_share_their_noise() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        switch_off(patch, keep=("NOISE",))
+        ramp = torch.linspace(0, 10, 64).expand(8, 1, 64, 64).contiguous()
+        noise = (augment(ramp, seeded(2), slices=1) - ramp).flatten(1)
+    correlations = torch.corrcoef(noise).fill_diagonal_(0)
+    assert float(correlations.abs().max()) < 0.1

@@ -3,7 +3,10 @@
 estimator     Classifier and OPLLClassifier: scikit-learn outside, a plain torch module inside
 inputs        studies and their truth, and the part held out for validation
 pooling       how the slices of a study become one answer
-training      the loop: epochs, validation, early stopping, checkpoints
+training      the loop: epochs, validation, early stopping
+state         where a training stands, and its way to a checkpoint and back
+checkpoints   generations of checkpoints: written whole, verified, found again
+interruption  Ctrl-C and SIGTERM at the end of a step
 calibration   logits to probabilities, by the temperature that validation data ask for
 hardware      which device and which precision the machine offers
 storage       a fitted classifier to a folder and back: safetensors and JSON, nothing unpickled

@@ -127,9 +127,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y
             (n,) 0/1, 1 for the positive class; None for the studies' own labels.
         run_dir
-            Folder for a checkpoint, written at most once a minute at the end of an epoch.
+            Folder for checkpoints, written once a minute and when Ctrl-C or SIGTERM ends it.
         resume
-            Continue from the checkpoint in ``run_dir``; refused when parameters or data differ.
+            Continue from the newest whole checkpoint in ``run_dir``; refused when parameters,
+            data or versions differ.
 
         Raises
         ------
@@ -173,7 +174,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 Images(pixels[kept_in], truth[~held_out]),
                 validation,
                 recipe,
-                augment=preprocessor.augment if self.augment else None,
+                augment=preprocessor.augmentation if self.augment else None,
                 report=report,
                 run_dir=folder,
                 resume=resume,
@@ -274,7 +275,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _fingerprint(
         self, studies: Sequence[Study], truth: NDArray[np.int64], preprocessor: Preprocessor
     ) -> str:
+        from cervispine import __version__
+
         content = {
+            "versions": [__version__, torch.__version__],
             "parameters": self._plain_parameters(),
             "preprocessing": preprocessor.settings(),
             "studies": [study.uid for study in studies],

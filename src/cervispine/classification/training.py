@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import attrs
 import numpy as np
@@ -18,24 +16,29 @@ from torch import nn
 from torch.nn import functional
 
 from cervispine.classification.calibration import positive_probability
+from cervispine.classification.interruption import Interruption
+from cervispine.classification.state import TrainingState
 from cervispine.exceptions import TrainingError
 from cervispine.progress import Report
-from cervispine.records.files import write_bytes
 
 __all__ = ["Images", "Recipe", "Trained", "margins_of", "train"]
 
 logger = logging.getLogger("cervispine.training")
 
-CHECKPOINT = "checkpoint.pt"
-
-#: An epoch that ends within so many seconds of the last checkpoint writes none: with small images
-#: a checkpoint of hundreds of megabytes would take a good part of the epoch.
-CHECKPOINT_SECONDS = 60.0
-
 #: Share of the steps in which the learning rate climbs to its height.
 WARM_UP = 0.1
 
-Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+class Changes(Protocol):
+    """What chance changes in the training images of one epoch."""
+
+    def apply(self, batch: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        """Change some of the images, told by their indices."""
+        ...
+
+
+#: Draws the changes of so many images.
+Augment = Callable[[int, torch.Generator], Changes]
 
 
 @attrs.frozen(kw_only=True)
@@ -84,7 +87,8 @@ def train(
     """Train a network in place and leave it with the weights of its best epoch.
 
     The best epoch is the one of least validation log loss. Everything random is drawn from
-    (seed, epoch), so a run that was interrupted continues as if it had not been.
+    (seed, epoch) for each image, or from (seed, epoch, step), so a run that was interrupted
+    continues as if it had not been: on a CPU to the same bytes.
 
     Parameters
     ----------
@@ -95,14 +99,14 @@ def train(
     recipe
         How to train.
     augment
-        Changes a batch of training images, given a generator; None for no augmentation.
+        Draws the changes of an epoch's images, given a generator; None for no augmentation.
     report
         Told of each epoch.
     run_dir
-        Where to keep a checkpoint, written at the end of an epoch at most once a minute; None
-        for none.
+        Where to keep checkpoints, written once a minute and when a signal ends the training;
+        None for none.
     resume
-        Continue from the checkpoint in ``run_dir``.
+        Continue from the newest whole checkpoint in ``run_dir``.
     fingerprint
         Hash of configuration and data, which a resumed run must share.
 
@@ -110,6 +114,10 @@ def train(
     ------
     TrainingError
         ``LOSS_NOT_FINITE``, ``RESUME_NOTHING`` or ``RESUME_MISMATCH``.
+    ResourceError
+        A checkpoint cannot be written; those before it are kept.
+    KeyboardInterrupt
+        After Ctrl-C or SIGTERM, at the end of the step, with a checkpoint written.
     """
     network.to(recipe.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
@@ -119,24 +127,20 @@ def train(
         # One pass over the weights instead of several: a twentieth of an epoch on a CPU.
         fused=recipe.device.type in ("cpu", "cuda"),
     )
-    state = _State(network, optimizer, fingerprint)
+    state = TrainingState(network, optimizer, fingerprint, run_dir)
     if resume:
-        state.restore(run_dir)
-    saved = time.monotonic()
-    while not state.finished(recipe):
-        epoch = len(state.history)
-        training_loss = _run_epoch(network, optimizer, training, recipe, epoch, augment)
-        margins = margins_of(network, validation.pixels, recipe.device, recipe.batch_size)
-        record = {"epoch": epoch, "training_loss": training_loss} | _score(validation, margins)
-        state.add(record)
-        logger.info(
-            "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUC %.3f",
-            epoch + 1, recipe.epochs, training_loss, record["loss"], record["auc"],
-        )  # fmt: skip
-        if run_dir is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
-            state.save(run_dir)
-            saved = time.monotonic()
-        report(epoch + 1, recipe.epochs)
+        state.restore()
+    with Interruption() as interruption:
+        while not state.finished(epochs=recipe.epochs, patience=recipe.patience):
+            _run_epoch(state, training, recipe, augment, interruption)
+            margins = margins_of(network, validation.pixels, recipe.device, recipe.batch_size)
+            record = state.end_epoch(len(training.truth), _score(validation, margins))
+            logger.info(
+                "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUC %.3f",
+                state.epoch, recipe.epochs, record["training_loss"], record["loss"], record["auc"],
+            )  # fmt: skip
+            report(state.epoch, recipe.epochs)
+            state.keep(interruption)
     network.load_state_dict(state.best_weights)
     network.eval()
     return Trained(tuple(state.history), state.best_epoch)
@@ -157,54 +161,61 @@ def margins_of(
 
 
 def _run_epoch(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    state: TrainingState,
     training: Images,
     recipe: Recipe,
-    epoch: int,
     augment: Augment | None,
-) -> float:
-    generator = torch.Generator().manual_seed(_epoch_seed(recipe.seed, epoch))
+    interruption: Interruption,
+) -> None:
+    """Take the steps of the epoch that the state stands in, from the step it stands at."""
+    epoch = state.epoch
+    generator = torch.Generator().manual_seed(_seed_of(recipe.seed, epoch))
     truth = torch.from_numpy(training.truth)
     weight = _class_weights(training.truth, recipe).to(recipe.device)
     batches = _batches(torch.randperm(len(truth), generator=generator), recipe.batch_size)
-    network.train()
-    total = 0.0
+    changes = None if augment is None else augment(len(truth), generator)
+    state.network.train()
     # Networks that drop units draw from torch's global generator, which others own.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_epoch_seed(recipe.seed, epoch))
-        for step, indices in enumerate(batches):
+        for step in range(state.step, len(batches)):
+            indices = batches[step]
+            torch.manual_seed(_seed_of(recipe.seed, epoch, step))
             progress = (epoch * len(batches) + step) / (recipe.epochs * len(batches))
-            for group in optimizer.param_groups:
+            for group in state.optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * _schedule(progress)
             images = training.pixels[indices]
-            if augment is not None:
-                images = augment(images, generator)
+            if changes is not None:
+                images = changes.apply(images, indices)
             images = images.to(recipe.device, memory_format=torch.channels_last)
-            with torch.autocast(
-                recipe.device.type,
-                dtype=recipe.precision,
-                enabled=recipe.precision != torch.float32,
-            ):
-                logits = network(images)
-            loss = functional.cross_entropy(
-                logits.float(), truth[indices].to(recipe.device), weight=weight
-            )
+            loss = _loss(state.network, images, truth[indices].to(recipe.device), weight, recipe)
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"the training loss is not finite in epoch {epoch + 1}",
                     advice="lower the learning rate, or train with precision='float32'",
                     code="LOSS_NOT_FINITE",
                 )
-            optimizer.zero_grad(set_to_none=True)
+            state.optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
-            optimizer.step()
-            total += float(loss.detach()) * len(indices)
-    return total / len(truth)
+            state.optimizer.step()
+            state.end_step(float(loss.detach()) * len(indices))
+            state.keep(interruption)
 
 
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def _loss(
+    network: nn.Module,
+    images: torch.Tensor,
+    truth: torch.Tensor,
+    weight: torch.Tensor,
+    recipe: Recipe,
+) -> torch.Tensor:
+    reduced = recipe.precision != torch.float32
+    with torch.autocast(recipe.device.type, dtype=recipe.precision, enabled=reduced):
+        logits = network(images)
+    return functional.cross_entropy(logits.float(), truth, weight=weight)
+
+
+def _seed_of(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _batches(order: torch.Tensor, size: int) -> list[torch.Tensor]:
@@ -237,69 +248,3 @@ def _score(validation: Images, margins: NDArray[np.float64]) -> dict[str, float]
         "loss": float(log_loss(validation.truth, probabilities, labels=[0, 1])),
         "auc": float(roc_auc_score(validation.truth, margins)),
     }
-
-
-class _State:
-    """Everything that a resumed run needs, and nothing else."""
-
-    def __init__(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str
-    ) -> None:
-        self.network = network
-        self.optimizer = optimizer
-        self.fingerprint = fingerprint
-        self.history: list[dict[str, float]] = []
-        self.best_epoch = -1
-        self.best_weights: dict[str, Any] = {}
-
-    def finished(self, recipe: Recipe) -> bool:
-        done = len(self.history)
-        return done >= recipe.epochs or (done > 0 and done - 1 - self.best_epoch >= recipe.patience)
-
-    def add(self, record: dict[str, float]) -> None:
-        self.history.append(record)
-        if self.best_epoch < 0 or record["loss"] < self.history[self.best_epoch]["loss"]:
-            self.best_epoch = len(self.history) - 1
-            self.best_weights = {
-                name: value.detach().cpu().clone()
-                for name, value in self.network.state_dict().items()
-            }
-
-    def save(self, run_dir: Path) -> None:
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "fingerprint": self.fingerprint,
-                "history": self.history,
-                "best_epoch": self.best_epoch,
-                "best_weights": self.best_weights,
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-            },
-            buffer,
-        )
-        write_bytes(run_dir / CHECKPOINT, buffer.getvalue())
-
-    def restore(self, run_dir: Path | None) -> None:
-        path = None if run_dir is None else run_dir / CHECKPOINT
-        if path is None or not path.is_file():
-            raise TrainingError(
-                "there is no checkpoint to resume from",
-                where=str(run_dir),
-                advice="start without resume, or give the folder of the run that was interrupted",
-                code="RESUME_NOTHING",
-            )
-        # A checkpoint is our own file of this run; even so nothing but tensors is unpickled.
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        if saved["fingerprint"] != self.fingerprint:
-            raise TrainingError(
-                "the checkpoint was made with another configuration or other data",
-                where=str(path),
-                advice="resume with the same parameters and data, or train in a new folder",
-                code="RESUME_MISMATCH",
-            )
-        self.history = saved["history"]
-        self.best_epoch = saved["best_epoch"]
-        self.best_weights = saved["best_weights"]
-        self.network.load_state_dict(saved["network"])
-        self.optimizer.load_state_dict(saved["optimizer"])

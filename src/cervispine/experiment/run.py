@@ -271,7 +271,7 @@ def _train(
     training that was not.
     """
     from cervispine.classification import OPLLClassifier
-    from cervispine.classification.training import CHECKPOINT
+    from cervispine.classification.checkpoints import has_checkpoint
     from cervispine.preprocessing import Preprocessor
 
     preprocessor = Preprocessor(**settings.preprocessor, cache=run.path / "cache")
@@ -293,7 +293,7 @@ def _train(
                 ).fit(
                     [*parts["train"], *parts["validation"]],
                     run_dir=unfinished,
-                    resume=(unfinished / CHECKPOINT).is_file(),
+                    resume=has_checkpoint(unfinished),
                 )
                 classifier.save(folder)
                 shutil.rmtree(unfinished)

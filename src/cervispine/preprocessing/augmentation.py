@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING
 
+import attrs
 import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["augment"]
+__all__ = ["Augmentation"]
 
 #: Rotation in the sagittal plane, degrees either way: how a neck lies.
 ROTATION = 10.0
@@ -29,38 +31,84 @@ BRIGHTNESS = 0.1
 NOISE = 0.03
 
 
-def augment(batch: Tensor, generator: Generator, *, slices: int) -> Tensor:
-    """Rotate, scale, shift, mirror, and change the intensities of each image of a batch.
+@attrs.frozen(eq=False)
+class Augmentation:
+    """What chance changes in some images, drawn once for all of them.
 
-    Each sample is rotated by up to 10 degrees, scaled by up to 10 %, shifted by up to 6 % of the
-    image; half of them get their slices in reverse order, as if left were right; gamma 1/1.4 to
-    1.4, contrast +-15 %, brightness +-10 % and Gaussian noise to 3 % of the range. All channels
-    of a sample share its geometry and its intensity changes, and each has noise of its own.
+    Each image has its own row of numbers, so what happens to it depends neither on the batch that
+    it is in nor on the order of the batches.
 
     Parameters
     ----------
-    batch
-        float32 (n, channels, rows, columns), on any device; left unchanged.
-    generator
-        The only source of randomness; draws on its own device.
+    numbers
+        (images, 11), evenly from -1 to 1: what decides each change of each image.
+    noise_seed
+        Of the field of noise that all images take their windows from.
     slices
         Channels a sequence has, which are reversed within the sequence.
-
-    Returns
-    -------
-    Tensor
-        Of the same shape, dtype and device.
     """
 
-    def draw(columns: int) -> Tensor:
-        numbers = torch.rand(len(batch), columns, generator=generator, device=generator.device)
-        return (2 * numbers - 1).to(batch.device, batch.dtype)
+    numbers: Tensor
+    noise_seed: int
+    slices: int
 
-    angle, scale, down, across = draw(4).unbind(1)
-    mirrored, gamma, contrast, brightness, noise = draw(5).unbind(1)
-    moved = _move(_mirror(batch, mirrored > 0, slices), angle, scale, down, across)
-    changed = _recolour(moved, gamma, contrast, brightness)
-    return changed + _noise(changed, noise, generator)
+    @classmethod
+    def drawn(cls, count: int, generator: Generator, *, slices: int) -> Augmentation:
+        """Draw the changes of ``count`` images."""
+        numbers = torch.rand(count, 11, generator=generator, device=generator.device)
+        seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
+        return cls(2 * numbers - 1, int(seed), slices)
+
+    def apply(self, batch: Tensor, indices: Tensor) -> Tensor:
+        """Rotate, scale, shift, mirror, and change the intensities of each image of a batch.
+
+        Each sample is rotated by up to 10 degrees, scaled by up to 10 %, shifted by up to 6 % of
+        the image; half of them get their slices in reverse order, as if left were right; gamma
+        1/1.4 to 1.4, contrast +-15 %, brightness +-10 % and Gaussian noise to 3 % of the range.
+        All channels of a sample share its geometry and its intensity changes, and each has noise
+        of its own.
+
+        Parameters
+        ----------
+        batch
+            float32 (n, channels, rows, columns), on any device; left unchanged.
+        indices
+            (n,): which images these are of those that changes were drawn for.
+
+        Returns
+        -------
+        Tensor
+            Of the same shape, dtype and device.
+        """
+        numbers = self.numbers[indices.to(self.numbers.device)].to(batch.device, batch.dtype)
+        angle, scale, down, across, mirrored, gamma, contrast, brightness, noise = numbers[
+            :, :9
+        ].unbind(1)
+        moved = _move(_mirror(batch, mirrored > 0, self.slices), angle, scale, down, across)
+        changed = _recolour(moved, gamma, contrast, brightness)
+        return changed + self._noise(changed, noise, numbers[:, 9:])
+
+    def _noise(self, batch: Tensor, amount: Tensor, corner: Tensor) -> Tensor:
+        channels, rows, columns = batch.shape[1:]
+        field = _noise_field(self.noise_seed, channels, rows, columns, str(batch.device))
+        # A window of the field, twice as high and as wide as an image, at a corner of its own.
+        tops, lefts = (
+            ((1 + corner[:, axis]) / 2 * size).long().clamp_max(size)
+            for axis, size in ((0, rows), (1, columns))
+        )
+        down = tops[:, None] + torch.arange(rows, device=batch.device)
+        across = lefts[:, None] + torch.arange(columns, device=batch.device)
+        drawn = field[:, down[:, :, None], across[:, None, :]].transpose(0, 1)
+        least, most = batch.flatten(1).aminmax(dim=1)
+        deviation = NOISE * (amount + 1) / 2 * (most - least)
+        return drawn.to(batch.dtype) * deviation[:, None, None, None]
+
+
+@functools.lru_cache(maxsize=2)
+def _noise_field(seed: int, channels: int, rows: int, columns: int, device: str) -> Tensor:
+    """Gaussian noise (channels, 2 rows, 2 columns), drawn on the CPU so that devices agree."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(channels, 2 * rows, 2 * columns, generator=generator).to(device)
 
 
 def _mirror(batch: Tensor, mirrored: Tensor, slices: int) -> Tensor:
@@ -91,10 +139,3 @@ def _recolour(batch: Tensor, gamma: Tensor, contrast: Tensor, brightness: Tensor
     unit = mean + (unit - mean) * (1 + CONTRAST * contrast[:, None, None, None])
     unit = unit + BRIGHTNESS * brightness[:, None, None, None]
     return least + scale * unit.clamp(0, 1)
-
-
-def _noise(batch: Tensor, amount: Tensor, generator: Generator) -> Tensor:
-    drawn = torch.randn(batch.shape, generator=generator, device=generator.device)
-    least, most = batch.flatten(1).aminmax(dim=1)
-    deviation = NOISE * (amount + 1) / 2 * (most - least)
-    return drawn.to(batch.device, batch.dtype) * deviation[:, None, None, None]

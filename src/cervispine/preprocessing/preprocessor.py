@@ -22,6 +22,8 @@ from cervispine.records import Study, Volume
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from cervispine.preprocessing.augmentation import Augmentation
+
 __all__ = ["Preprocessor"]
 
 
@@ -126,7 +128,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self._finish(oriented, self._find_window(oriented))
 
     def augment(self, batch: Tensor, generator: Generator) -> Tensor:
-        """Change a batch of training images at random; see ``preprocessing.augmentation``.
+        """Change a batch of training images at random.
 
         Parameters
         ----------
@@ -138,11 +140,27 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         Tensor
-            Of the same shape and device.
+            Of the same shape and device: rotated, scaled, shifted, mirrored, and changed in
+            brightness, contrast, gamma and noise, within the bounds that
+            ``cervispine.preprocessing.augmentation`` states.
         """
-        from cervispine.preprocessing.augmentation import augment
+        import torch
 
-        return augment(batch, generator, slices=self.slices)
+        return self.augmentation(len(batch), generator).apply(batch, torch.arange(len(batch)))
+
+    def augmentation(self, count: int, generator: Generator) -> Augmentation:
+        """Draw the changes of ``count`` images, to be applied to any batches of them by ``apply``.
+
+        Parameters
+        ----------
+        count
+            How many images there are.
+        generator
+            The only source of randomness.
+        """
+        from cervispine.preprocessing.augmentation import Augmentation
+
+        return Augmentation.drawn(count, generator, slices=self.slices)
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the images, as JSON can hold it: what a saved model keeps."""
