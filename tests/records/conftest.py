@@ -39,8 +39,9 @@ def make_series(**more: Any) -> Series:
 
 
 def make_study(patient: str = "canary", uid: str = "1.2.3", **more: Any) -> Study:
-    """Return a study; with a frame of reference or a pixel hash, of one series that has them."""
-    ids = {name: more.pop(name) for name in ("frame_of_reference_uid", "pixel_hash") & more.keys()}
+    """Return a study, of one series where something is said that belongs to a series."""
+    names = {"frame_of_reference_uid", "pixel_hash", "appearance"}
+    ids = {name: more.pop(name) for name in names & more.keys()}
     series = (make_series(**ids),) if ids else ()
     return Study(**({"patient": patient, "uid": uid, "series": series} | more))
 

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.ndimage import zoom
 
 from cervispine import Cohort, Study
-from cervispine.exceptions import LabelError, LeakageError, UsageError
+from cervispine.exceptions import DataWarning, LabelError, LeakageError, UsageError
 from cervispine.records import IntakeReport, Problem
+from cervispine.records.identity import appearance_of
 
 Make = Callable[..., Study]
 CODES = {
@@ -161,6 +164,68 @@ def test_a_fraction_is_of_the_patients_and_the_seed_decides(study: Make) -> None
     assert len({cohort.split(0.4, seed=seed)[1].patients for seed in range(5)}) == 5
 
 
+def test_an_attribute_has_its_share_of_each_part_within_each_label(study: Make) -> None:
+    cohort = Cohort(
+        study(f"P{n:03d}", f"1.{n}", label=int(n % 5 < 2), attributes={"site": "ABBCC"[n // 5 % 5]})
+        for n in range(250)
+    )
+    train, test = cohort.split(50, stratify=("site",), seed=3)
+    counts = test.attributes.groupby(["label", "site"]).size()
+    assert counts[1].to_dict() == {"A": 4, "B": 8, "C": 8}
+    assert counts[0].to_dict() == {"A": 6, "B": 12, "C": 12}
+    assert len(train) == 200
+    again = Cohort(reversed(list(cohort))).split(50, stratify=("site",), seed=3)
+    assert again[1].patients == test.patients
+    with pytest.raises(UsageError, match="no study has the attribute 'level'"):
+        cohort.split(50, stratify=("level",))
+
+
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=20, max_size=40),
+    test=st.integers(8, 30),
+    seed=st.integers(0, 99),
+)
+def test_the_count_is_exact_whatever_hangs_together(
+    study: Make, sizes: list[int], test: int, seed: int
+) -> None:
+    # Groups of patients who share a frame of reference; four single ones fill every gap.
+    groups = [*sizes, 1, 1, 1, 1]
+    cohort = Cohort(
+        study(f"{group}.{n}", f"1.{group}.{n}", label=group % 2, frame_of_reference_uid=str(group))
+        for group, size in enumerate(groups)
+        for n in range(size)
+    )
+    assume(test < len(cohort) - 8)
+    train, held = cohort.split(test, seed=seed)
+    assert len(held) == test
+    assert train.leakage(held) == ()
+
+
+def test_a_count_that_no_groups_make_is_refused(study: Make) -> None:
+    pairs = Cohort(
+        study(f"{pair}.{n}", f"1.{pair}.{n}", label=pair % 2, frame_of_reference_uid=str(pair))
+        for pair in range(10)
+        for n in range(2)
+    )
+    with pytest.raises(UsageError, match="only 6; the largest group that must stay together has 2"):
+        pairs.split(7)
+    assert len(pairs.split(0.35)[1]) == 6
+    assert len(pairs.split(8)[1]) == 8
+
+
+@pytest.mark.parametrize("shares", [(0.2, 0.5), (0.25, 0.75)])
+def test_the_last_places_go_to_whoever_fits(study: Make, shares: tuple[float, float]) -> None:
+    # The positive groups are of three patients and leave a gap that the others fill.
+    cohort = Cohort(
+        [study(f"p{n}", f"1.{n}", label=1, frame_of_reference_uid=f"{n // 3}") for n in range(30)]
+        + [study(f"n{n}", f"2.{n}", label=0) for n in range(30)]
+    )
+    for share in shares:
+        _, test = cohort.split(round(share * 60), seed=1)
+        assert len(test) == round(share * 60)
+        assert int(test.labels.sum()) % 3 == 0
+
+
 @given(
     draws=st.lists(st.tuples(*[st.integers(0, 150)] * 4), min_size=40, max_size=60),
     seed=st.integers(0, 99),
@@ -201,12 +266,13 @@ def test_whatever_two_parts_share_is_found_and_refused(study: Make, name: str) -
     one, other = Cohort([study(**ids)]), Cohort([study(**(others | {name: ids[name]}))])
     (problem,) = one.leakage(other)
     assert problem.code == CODES[name]
-    assert other.leakage(one) == (problem,)
+    assert problem.item == f"study {one[0].uid} | study {other[0].uid}"
+    assert [each.code for each in other.leakage(one)] == [problem.code]
     with pytest.raises(LeakageError) as caught:
         one.refuse_leakage(other)
     assert caught.value.code == "LEAKAGE"
-    assert caught.value.what == problem.reason
-    assert "canary" not in str(caught.value)
+    assert f"{problem.code}: {problem.item}" in caught.value.what
+    assert "canary one patient" not in str(caught.value)
 
 
 def test_nothing_shared_is_no_leakage(study: Make) -> None:
@@ -221,3 +287,68 @@ def test_nothing_shared_is_no_leakage(study: Make) -> None:
         "LEAKAGE_PATIENT",
         "LEAKAGE_STUDY_UID",
     }
+
+
+def test_of_a_crowd_only_some_studies_are_named(study: Make) -> None:
+    one, other = (
+        Cohort(study(f"{side}{n}", f"{side}.{n}", frame_of_reference_uid="9") for n in range(8))
+        for side in (1, 2)
+    )
+    (problem,) = one.leakage(other)
+    assert problem.item.count("study") == 2
+    assert problem.item.endswith("2.4 and 3 more")
+
+
+def picture(seed: int, size: int = 64) -> NDArray[np.float64]:
+    """Return smooth structure, as an image of a body has."""
+    noise = np.random.default_rng(seed).normal(size=(8, 8))
+    return zoom(noise, size / 8, order=3)
+
+
+COPIES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "brighter": lambda image: image * 3 + 100,
+    "another gamma": lambda image: (image - image.min()) ** 0.8,
+    "half the size": lambda image: zoom(image, 0.5, order=1),
+    "a third larger": lambda image: zoom(image, 1.33, order=3),
+    "cropped by 2 %": lambda image: image[5:-5, 5:-5],
+    "windowed": lambda image: np.clip(image, *np.percentile(image, [2, 98])),
+    "in 64 greys": lambda image: np.round((image - image.min()) / np.ptp(image) * 63),
+}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copy_that_was_changed_looks_alike_and_is_warned_of(study: Make, copy: str) -> None:
+    images = [picture(seed, 256) for seed in range(12)]
+    cohort = Cohort(
+        study(f"P{n}", f"1.{n}", appearance=appearance_of(image))
+        for n, image in enumerate(images[:10])
+    )
+    assert cohort.near_duplicates() == ()
+    changed = Cohort([study("canary", "2", appearance=appearance_of(COPIES[copy](images[7])))])
+    (problem,) = changed.near_duplicates(cohort)
+    assert (problem.code, problem.fate) == ("NEAR_DUPLICATE", "noted")
+    assert problem.item == "study 2 | study 1.7"
+    assert len(Cohort([*cohort, *changed]).near_duplicates()) == 1
+    with pytest.warns(DataWarning, match="1 pairs of studies") as caught:
+        changed.refuse_leakage(cohort)
+    assert "study 2 | study 1.7" in str(caught[0].message)
+    assert "canary" not in str(caught[0].message)
+    # Who is known to be the same patient is not told twice.
+    appearance = cohort[7].series[0].appearance
+    assert Cohort([study("P7", "2", appearance=appearance)]).near_duplicates(cohort) == ()
+
+
+def test_a_split_warns_of_pictures_that_look_alike(study: Make) -> None:
+    look = appearance_of(picture(1))
+    cohort = Cohort(
+        study(f"P{n}", f"1.{n}", label=n % 2, appearance=look if n in (0, 1) else "")
+        for n in range(20)
+    )
+    with pytest.warns(DataWarning, match="NEAR_DUPLICATE"):
+        [cohort.split(10, seed=seed) for seed in range(8)]
+
+
+def test_an_appearance_is_of_any_size(study: Make) -> None:
+    assert len(appearance_of(np.arange(6.0).reshape(2, 3))) == 128
+    for rows, columns in ((17, 17), (400, 31), (1, 1)):
+        assert len(appearance_of(np.ones((rows, columns)))) == 128

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
@@ -10,19 +11,18 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from cervispine.exceptions import LabelError, LeakageError, UsageError
+from cervispine.exceptions import DataWarning, LabelError, LeakageError
+from cervispine.records.identity import look_alikes, shared_identities
 from cervispine.records.intake import IntakeReport, Problem
 from cervispine.records.labels import CLASSES, label_studies, read_labels
+from cervispine.records.splitting import draw_test
 from cervispine.records.study import Study
-from cervispine.records.tables import TableLike
+from cervispine.records.tables import TableLike, listing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Cohort"]
-
-#: What two studies may share that makes them one group, never to be split.
-IDENTITIES = ("patient", "study UID", "frame of reference", "pixel hash")
 
 
 def _in_order(studies: Iterable[Study]) -> tuple[Study, ...]:
@@ -141,7 +141,9 @@ class Cohort(Sequence[Study]):
             and all(study.attributes.get(name) == value for name, value in attributes.items())
         )
 
-    def split(self, test: int | float = 0.25, *, seed: int = 0) -> tuple[Cohort, Cohort]:
+    def split(
+        self, test: int | float = 0.25, *, stratify: Sequence[str] = (), seed: int = 0
+    ) -> tuple[Cohort, Cohort]:
         """Split into a training and a test part, stratified by label.
 
         Whatever shares a patient, study UID, frame of reference or pixel hash stays together.
@@ -150,7 +152,11 @@ class Cohort(Sequence[Study]):
         Parameters
         ----------
         test
-            How many patients the test part takes, or which fraction of them.
+            How many patients the test part takes, exactly; or which fraction of them, as nearly
+            as whole groups allow.
+        stratify
+            Attributes, ``("site",)`` for example, whose values are to have the same share of
+            each part within each label.
         seed
             Decides which.
 
@@ -161,74 +167,88 @@ class Cohort(Sequence[Study]):
         Raises
         ------
         UsageError
-            When either part would lack a class (``SPLIT_IMPOSSIBLE``).
+            When either part would lack a class, or groups cannot be put together to that
+            number (``SPLIT_IMPOSSIBLE``); when no study has an attribute.
+
+        Warns
+        -----
+        DataWarning
+            When the parts hold pictures that are nearly the same (``NEAR_DUPLICATE``).
         """
-        labels = self.labels
-        groups = self._groups()
-        patients = Counter[int]()
-        for group in {
-            study.patient: group for study, group in zip(self, groups, strict=True)
-        }.values():
-            patients[group] += 1
-        total = sum(patients.values())
-        wanted = round(test * total) if isinstance(test, float) else test
-        generator = np.random.default_rng(seed)
-        # A group that holds both labels counts as positive: it is at least as rare.
-        positive = {group for group, label in zip(groups, labels, strict=True) if label == 1}
-        chosen: set[int] = set()
-        shares = {True: sum(patients[group] for group in positive)}
-        take_positive = round(wanted * shares[True] / max(total, 1))
-        for is_positive, quota in ((True, take_positive), (False, wanted - take_positive)):
-            members = sorted(group for group in patients if (group in positive) == is_positive)
-            taken = 0
-            for group in generator.permutation(members):
-                if taken + patients[int(group)] <= quota:
-                    chosen.add(int(group))
-                    taken += patients[int(group)]
-        in_test = np.array([group in chosen for group in groups], dtype=bool)
-        for part, mask in (("training", ~in_test), ("test", in_test)):
-            if set(labels[mask]) != {0, 1}:
-                raise UsageError(
-                    f"a test part of {wanted} of {total} patients leaves the {part} part "
-                    "without one of the two classes",
-                    advice="choose another size, or bring more patients of the rarer class",
-                    code="SPLIT_IMPOSSIBLE",
-                )
-        return (
-            self._with(study for study, held in zip(self, in_test, strict=True) if not held),
-            self._with(study for study, held in zip(self, in_test, strict=True) if held),
+        in_test = draw_test(self.studies, self.labels, test, stratify=stratify, seed=seed)
+        train, held = (
+            self._with(study for study, side in zip(self, in_test, strict=True) if side == part)
+            for part in (False, True)
         )
+        train.warn_of_near_duplicates(held)
+        return train, held
 
     def leakage(self, other: Cohort) -> tuple[Problem, ...]:
-        """Return what the two cohorts share that a training and a test part must not share."""
-        problems = []
-        for position, name in enumerate(IDENTITIES):
-            mine, theirs = (
-                {identity for study in cohort for identity in _identities(study)[position]}
-                for cohort in (self, other)
-            )
-            if shared := mine & theirs:
-                problems.append(
-                    Problem(
-                        code=f"LEAKAGE_{name.replace(' ', '_').upper()}",
-                        reason=f"{len(shared)} {name}(s) stand in both parts",
-                        files=0,
-                    )
-                )
-        return tuple(problems)
+        """Return what the two cohorts share that a training and a test part must not share.
+
+        One problem for each patient, study UID, frame of reference or pixel hash that stands in
+        both; its item names the studies by UID, those of this cohort first.
+        """
+        return tuple(shared_identities(self.studies, other.studies))
 
     def refuse_leakage(self, other: Cohort) -> None:
-        """Raise when the two cohorts share a patient or an image.
+        """Raise when the two cohorts share a patient or an image; warn when images look alike.
 
         Raises
         ------
         LeakageError
-            Naming what is shared and how often.
+            Naming what is shared and the studies that share it.
+
+        Warns
+        -----
+        DataWarning
+            As :meth:`split`.
         """
         if problems := self.leakage(other):
+            counts = Counter(problem.reason for problem in problems)
             raise LeakageError(
-                "; ".join(problem.reason for problem in problems),
+                listing(
+                    "; ".join(f"{reason} ({count})" for reason, count in counts.items()),
+                    [f"{problem.code}: {problem.item}" for problem in problems],
+                ),
                 advice="cohort.split(test=...) keeps together what belongs together",
+            )
+        self.warn_of_near_duplicates(other)
+
+    def near_duplicates(self, other: Cohort | None = None) -> tuple[Problem, ...]:
+        """Return pairs of studies that share no identity and hold nearly the same picture.
+
+        Middle slices are compared by ``Series.appearance``: copies that were rescaled,
+        compressed, windowed or cropped by 2 % are found.
+
+        Parameters
+        ----------
+        other
+            Pairs of one study here and one there; None for pairs within this cohort.
+        """
+        return tuple(
+            Problem(
+                code="NEAR_DUPLICATE",
+                reason="nearly the same picture under two identifiers",
+                item=" | ".join(f"study {study.uid}" for study in pair),
+                fate="noted",
+                files=0,
+            )
+            for pair in look_alikes(self.studies, None if other is None else other.studies)
+        )
+
+    def warn_of_near_duplicates(self, other: Cohort) -> None:
+        """Warn when this cohort and another hold pictures that are nearly the same.
+
+        Warns
+        -----
+        DataWarning
+            Naming the pairs of studies by UID (``NEAR_DUPLICATE``).
+        """
+        if problems := self.near_duplicates(other):
+            reason = f"NEAR_DUPLICATE: {len(problems)} pairs of studies in two parts look alike"
+            warnings.warn(
+                listing(reason, [problem.item for problem in problems]), DataWarning, stacklevel=3
             )
 
     def summary(self) -> str:
@@ -247,27 +267,3 @@ class Cohort(Sequence[Study]):
 
     def _with(self, studies: Iterable[Study]) -> Cohort:
         return Cohort(studies, self.intake)
-
-    def _groups(self) -> NDArray[np.int64]:
-        """int64 (n,): equal for studies that share any identity, directly or through others."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
-        column: dict[tuple[int, str], int] = {}
-        edges = [
-            (row, column.setdefault((kind, identity), len(column)))
-            for row, study in enumerate(self.studies)
-            for kind, identities in enumerate(_identities(study))
-            for identity in identities
-        ]
-        rows, columns = np.array(edges, dtype=np.int64).reshape(-1, 2).T
-        size = len(self) + len(column)
-        graph = coo_array((np.ones(len(edges)), (rows, columns + len(self))), shape=(size, size))
-        return connected_components(graph, directed=False)[1][: len(self)].astype(np.int64)
-
-
-def _identities(study: Study) -> tuple[set[str], ...]:
-    """Return what identifies a study, in the order of IDENTITIES; nothing where it is empty."""
-    frames = {series.frame_of_reference_uid for series in study.series} - {""}
-    hashes = {series.pixel_hash for series in study.series} - {""}
-    return {study.patient}, {study.uid}, frames, hashes

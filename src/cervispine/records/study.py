@@ -64,8 +64,11 @@ class Series(_Mapped):
     frame_of_reference_uid
         FrameOfReferenceUID, empty when absent.
     pixel_hash
-        SHA-256 of the encoded pixel data of the middle slice: equal for a copied image
-        whatever its header says.
+        SHA-256 of the stored values of the middle slice: equal for a copied image whatever its
+        header says and however it is encoded.
+    appearance
+        What the middle slice looks like, in 512 bits: nearly equal for a copy that was rescaled,
+        compressed or cropped a little.
     protocol
         Header values that describe the acquisition (field strength, TR, TE, manufacturer ...).
     frames
@@ -82,6 +85,7 @@ class Series(_Mapped):
     transfer_syntax: str = attrs.field(repr=False)
     frame_of_reference_uid: str = attrs.field(default="", repr=False)
     pixel_hash: str = attrs.field(default="", repr=False)
+    appearance: str = attrs.field(default="", repr=False)
     protocol: Mapping[str, Any] = attrs.field(
         factory=dict, converter=_frozen_mapping, repr=False, hash=False
     )

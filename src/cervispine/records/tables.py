@@ -25,6 +25,7 @@ __all__ = [
     "Row",
     "Table",
     "TableLike",
+    "listing",
     "number_in",
     "plain_cell",
     "raise_faults",
@@ -218,17 +219,21 @@ def raise_faults(faults: Iterable[str], *, where: str, code: str) -> None:
         With the given code, when there is any fault.
     """
     listed = list(faults)
-    if not listed:
-        return
-    shown = listed[:FAULTS_SHOWN]
-    if len(listed) > len(shown):
-        shown.append(f"and {len(listed) - len(shown)} more")
-    raise LabelError(
-        f"{len(listed)} fault(s) in the table:\n    " + "\n    ".join(shown),
-        where=where,
-        advice="correct these rows; nothing was guessed and nothing was dropped",
-        code=code,
-    )
+    if listed:
+        raise LabelError(
+            listing(f"{len(listed)} fault(s) in the table:", listed),
+            where=where,
+            advice="correct these rows; nothing was guessed and nothing was dropped",
+            code=code,
+        )
+
+
+def listing(title: str, items: Sequence[str]) -> str:
+    """Return a title and the first items below it; of a long list, how many more there are."""
+    shown = list(items[:FAULTS_SHOWN])
+    if len(items) > len(shown):
+        shown.append(f"and {len(items) - len(shown)} more")
+    return "\n    ".join([title, *shown])
 
 
 def word_fault(what: str, word: str, words: Sequence[str]) -> str | None:
