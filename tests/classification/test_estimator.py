@@ -131,7 +131,7 @@ def test_inside_scikit_learn(cohort: Cohort, small: Preprocessor) -> None:
     assert len(search.predict(cohort)) == len(cohort)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
 def test_slices_can_be_pooled(cohort: Cohort, small: Preprocessor, pooling: str) -> None:
     classifier = quick(small, pooling=pooling).fit(cohort)
     assert classifier.predict_proba(cohort[:2]).shape == (2, 2)
@@ -140,7 +140,7 @@ def test_slices_can_be_pooled(cohort: Cohort, small: Preprocessor, pooling: str)
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"pooling": "attention"}, {"epochs": 0}, {"batch_size": 0}, {"patience": 0},
+        {"pooling": "median"}, {"epochs": 0}, {"batch_size": 0}, {"patience": 0},
         {"validation": 1.5}, {"class_weight": "heavy"}, {"precision": "float8"},
         {"device": "cuda:99"},
     ],

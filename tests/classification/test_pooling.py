@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from cervispine.classification.pooling import PooledSlices, check_pooling
+from cervispine.classification.pooling import (
+    FEATURES,
+    AttentionOverSlices,
+    PooledSlices,
+    check_pooling,
+    slice_by_slice,
+)
 from cervispine.exceptions import UsageError
 
 
@@ -29,4 +35,53 @@ def test_each_slice_meets_its_own_sequences(pooling: str, expected: float) -> No
 
 def test_unknown_pooling_is_refused() -> None:
     with pytest.raises(UsageError, match="attention"):
-        check_pooling("attention")
+        check_pooling("median")
+
+
+class Features(nn.Module):
+    """The mean of the first sequence, repeated: features of which each slice has its own."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(dim=(1, 2, 3))[:, None].expand(-1, FEATURES).contiguous()
+
+
+def attention() -> AttentionOverSlices:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return AttentionOverSlices(Features(), slices=3)
+
+
+def test_attention_weighs_slices_whatever_their_order() -> None:
+    module = attention()
+    studies = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    logits = module(studies)
+    assert logits.shape == (4, 2)
+    torch.testing.assert_close(module(studies[:, [2, 0, 1]]), logits)
+    weights = module.weigh(torch.randn(4, 3, FEATURES))
+    assert weights.shape == (4, 3, 1)
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(4, 1))
+    # Alike slices are weighed alike, so a study of one slice three times is that slice.
+    alike = studies[:, :1].expand(-1, 3, -1, -1)
+    features = module.network(studies[:, :1])
+    torch.testing.assert_close(module(alike), module.classify(features))
+
+
+def test_attention_learns_to_heed_the_slice_that_tells() -> None:
+    generator = torch.Generator().manual_seed(3)
+    studies = 0.1 * torch.randn(64, 3, 8, 8, generator=generator)
+    truth = torch.arange(64) % 2
+    studies[torch.arange(64), torch.randint(0, 3, (64,), generator=generator)] += (
+        3.0 * truth[:, None, None]
+    )
+    module = attention()
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
+    for _ in range(60):
+        loss = nn.functional.cross_entropy(module(studies), truth)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+    assert float((module(studies).argmax(dim=1) == truth).float().mean()) > 0.95
+    features = slice_by_slice(module.network, studies[truth == 1], 3)
+    heeded = module.weigh(features)[..., 0].argmax(dim=1)
+    # By chance it would be one slice in three.
+    assert float((heeded == features[..., 0].argmax(dim=1)).float().mean()) > 0.6

@@ -20,7 +20,12 @@ from cervispine.backbones import build_backbone, find_backbone
 from cervispine.classification.calibration import fit_temperature, positive_probability
 from cervispine.classification.hardware import choose_device, choose_precision
 from cervispine.classification.inputs import labelled_studies, validation_part
-from cervispine.classification.pooling import PooledSlices, check_pooling
+from cervispine.classification.pooling import (
+    FEATURES,
+    AttentionOverSlices,
+    PooledSlices,
+    check_pooling,
+)
 from cervispine.classification.training import Images, Recipe, margins_of, train
 from cervispine.evaluation import choose_threshold
 from cervispine.exceptions import UsageError
@@ -48,7 +53,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         What turns studies into tensors; None for ``Preprocessor()``.
     pooling
         How slices become a patient: "channels" gives them to the network side by side, "mean"
-        and "max" pool the logits of each slice alone.
+        and "max" pool the logits of each slice alone, "attention" learns which slices to heed.
     pretrained
         None for random weights, True for the backbone's own.
     epochs, batch_size, learning_rate, weight_decay
@@ -257,20 +262,23 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _build(self, preprocessor: Preprocessor, *, pretrained: bool) -> torch.nn.Module:
         """Build the network from the seed alone, whatever was drawn before."""
-        channels = len(preprocessor.sequences) * preprocessor.slices
+        sequences, slices = len(preprocessor.sequences), preprocessor.slices
         side_by_side = self.pooling == "channels"
+        attention = self.pooling == "attention"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = build_backbone(
                 self.backbone,
-                in_channels=channels if side_by_side else len(preprocessor.sequences),
-                num_classes=2,
+                in_channels=sequences * slices if side_by_side else sequences,
+                num_classes=FEATURES if attention else 2,
                 pretrained=pretrained,
                 size=preprocessor.size,
             )
+            if attention:
+                return AttentionOverSlices(network, slices=slices)
         if side_by_side:
             return network
-        return PooledSlices(network, slices=preprocessor.slices, pooling=self.pooling)
+        return PooledSlices(network, slices=slices, pooling=self.pooling)
 
     def _fingerprint(
         self, studies: Sequence[Study], truth: NDArray[np.int64], preprocessor: Preprocessor
