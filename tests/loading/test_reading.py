@@ -63,7 +63,7 @@ def test_read_refuses_pixels(
 ) -> None:
     def change(index: int, dataset: Dataset) -> None:
         for name, value in elements.items():
-            if index == 2:
+            if index == 4:
                 setattr(dataset, name, value)
 
     Series().write(tmp_path, change=change)

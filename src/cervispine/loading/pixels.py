@@ -11,7 +11,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.encaps import get_frame
 from pydicom.uid import UID
 
 from cervispine.exceptions import DecoderMissingError, LoadError, PixelError
@@ -19,11 +18,12 @@ from cervispine.loading.elements import Elements, number_of, tags_of
 from cervispine.loading.headers import HEADER_TAGS, Header, elements_of, headers_of
 from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import Parsed, decoder_of, parse
+from cervispine.records.identity import appearance_of
 
 __all__ = [
     "Slice",
     "decode",
-    "hash_pixels",
+    "fingerprint",
     "missing_decoder",
     "read_slices",
     "refuse_missing_decoders",
@@ -100,27 +100,39 @@ def refuse_missing_decoders(transfer_syntaxes: Iterable[tuple[str, int]]) -> Non
         )
 
 
-def hash_pixels(path: Path, frame: int | None, limits: Limits) -> str:
-    """Return the SHA-256 of the encoded pixels of an image or a frame, as hexadecimal text."""
+def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str]:
+    """Return what tells one image from others, whatever its header says.
+
+    Both are of the decoded values, so that a copy in another transfer syntax, or with another
+    BitsStored, is known again.
+
+    Parameters
+    ----------
+    path, frame
+        The file, and which of its frames; None for a file of one image.
+    limits
+        How large it may be.
+
+    Returns
+    -------
+    pixel_hash : str
+        SHA-256 of the stored values, in hexadecimal.
+    appearance : str
+        See :func:`~cervispine.records.identity.appearance_of`.
+
+    Raises
+    ------
+    LoadError, PixelError
+        As :func:`read_slices`.
+    """
     parsed = parse(path, (*HEADER_TAGS, *PIXEL_TAGS), limits, pixels=True)
-    encoded = parsed.dataset.PixelData
-    if frame is not None:
-        encoded = _encoded_frame(parsed, frame)
-    return hashlib.sha256(encoded).hexdigest()
-
-
-def _encoded_frame(parsed: Parsed, frame: int) -> bytes:
-    count = number_of(parsed.dataset, "NumberOfFrames", int) or 1
-    if not parsed.transfer_syntax.is_encapsulated:
-        size = len(parsed.dataset.PixelData) // count
-        return bytes(parsed.dataset.PixelData[frame * size : (frame + 1) * size])
-    try:
-        return bytes(get_frame(parsed.dataset.PixelData, frame, number_of_frames=count))
-    except Exception as error:  # the class depends on what is wrong with the fragments
-        raise PixelError(
-            f"frame {frame} cannot be found: {type(error).__name__}",
-            advice="the file is damaged; export it again",
-        ) from None
+    decoded, _ = decode(parsed, frame or 0)
+    stored = _checked(decoded, parsed.dataset)
+    content = hashlib.sha256(f"{stored.shape}".encode())
+    content.update(stored.astype("<i8").tobytes())
+    # MONOCHROME1 shows low values bright.
+    sign = -1 if parsed.dataset.PhotometricInterpretation == "MONOCHROME1" else 1
+    return content.hexdigest(), appearance_of(sign * stored.astype(np.float32))
 
 
 def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> list[Slice]:
@@ -212,18 +224,7 @@ def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
 def _rescale(
     stored: NDArray[np.integer[Any]], dataset: Dataset, own: Elements
 ) -> NDArray[np.float32]:
-    bits = number_of(dataset, "BitsStored", int) or number_of(dataset, "BitsAllocated", int) or 0
-    signed = number_of(dataset, "PixelRepresentation", int) == 1
-    lowest = -(2 ** (bits - 1)) if signed else 0
-    highest = lowest + 2**bits - 1
-    if signed and stored.min() >= 0 and highest < stored.max() < 2**bits:
-        # The sign was not extended into the bits that are not used, which is allowed.
-        stored = np.where(stored > highest, stored.astype(np.int64) - 2**bits, stored)
-    least, most = int(stored.min()), int(stored.max())
-    if least < lowest or most > highest:
-        raise PixelError(f"stored values outside the range of {bits} bits")
-    if least == most:
-        raise PixelError("all pixels have the same value", code="IMAGE_DEGENERATE")
+    stored = _checked(stored, dataset)
     slope = number_of(own, "RescaleSlope", float)
     intercept = number_of(own, "RescaleIntercept", float) or 0.0
     if slope == 0:
@@ -231,9 +232,30 @@ def _rescale(
     values = stored.astype(np.float32)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         # The same picture stored as MONOCHROME2 has lowest + highest - value.
-        values = np.float32(lowest + highest) - values
+        values = np.float32(sum(_range_of(dataset))) - values
     if slope is not None and slope != 1:
         values *= np.float32(slope)
     if intercept:
         values += np.float32(intercept)
     return values
+
+
+def _checked(stored: NDArray[np.integer[Any]], dataset: Dataset) -> NDArray[np.integer[Any]]:
+    """Return the stored values with their signs, or refuse those that cannot be right."""
+    lowest, highest = _range_of(dataset)
+    if lowest < 0 and stored.min() >= 0 and highest < stored.max() <= highest - lowest:
+        # The sign was not extended into the bits that are not used, which is allowed.
+        stored = np.where(stored > highest, stored.astype(np.int64) + 2 * lowest, stored)
+    least, most = int(stored.min()), int(stored.max())
+    if least < lowest or most > highest:
+        raise PixelError(f"stored values outside the range {lowest} to {highest}")
+    if least == most:
+        raise PixelError("all pixels have the same value", code="IMAGE_DEGENERATE")
+    return stored
+
+
+def _range_of(dataset: Dataset) -> tuple[int, int]:
+    """Return the lowest and the highest value that the file can store."""
+    bits = number_of(dataset, "BitsStored", int) or number_of(dataset, "BitsAllocated", int) or 0
+    lowest = -(2 ** (bits - 1)) if number_of(dataset, "PixelRepresentation", int) == 1 else 0
+    return lowest, lowest + 2**bits - 1

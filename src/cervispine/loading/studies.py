@@ -14,7 +14,7 @@ from cervispine.exceptions import LoadError
 from cervispine.loading.headers import Header
 from cervispine.loading.kinds import Fault
 from cervispine.loading.limits import Limits
-from cervispine.loading.pixels import hash_pixels
+from cervispine.loading.pixels import fingerprint
 from cervispine.loading.stacks import Refusal, Stack
 from cervispine.records import Problem, Series, Study
 
@@ -126,22 +126,22 @@ def _rank(stack: Stack) -> tuple[object, ...]:
 
 
 def study_of(stacks: Sequence[Stack], limits: Limits) -> Study:
-    """Return the study made of the stacks chosen, with the hash of each one's middle slice.
+    """Return the study made of the stacks chosen, with a fingerprint of each one's middle slice.
 
     Raises
     ------
     LoadError
-        When a middle slice cannot be read.
+        When a middle slice cannot be decoded.
     """
     first = stacks[0].headers[0]
     series = []
     for stack in stacks:
         middle = stack.headers[len(stack.headers) // 2]
-        series.append(_series(stack, hash_pixels(middle.path, middle.frame, limits)))
+        series.append(_series(stack, *fingerprint(middle.path, middle.frame, limits)))
     return Study(patient=first.patient, uid=first.study_uid, series=tuple(series))
 
 
-def _series(stack: Stack, pixel_hash: str) -> Series:
+def _series(stack: Stack, pixel_hash: str, appearance: str) -> Series:
     first = stack.headers[0]
     return Series(
         uid=first.series_uid,
@@ -154,6 +154,7 @@ def _series(stack: Stack, pixel_hash: str) -> Series:
         transfer_syntax=first.transfer_syntax,
         frame_of_reference_uid=first.frame_of_reference_uid,
         pixel_hash=pixel_hash,
+        appearance=appearance,
         protocol={**first.protocol, "sequence_from": stack.sequence_from},
     )
 
