@@ -24,8 +24,9 @@ $(VENV)/.stamp: pyproject.toml
 
 venv: $(VENV)/.stamp
 
+# A demo that was interrupted goes on where it stopped.
 demo: venv
-	$(BIN)/cervispine experiment --preset quick --out $(DEMO)
+	$(BIN)/cervispine experiment --preset quick --out $(DEMO) $(if $(wildcard $(DEMO)/manifest.json),--resume)
 
 test: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope

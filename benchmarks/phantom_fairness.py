@@ -135,6 +135,11 @@ def seconds_a_patient(patients: tuple[PatientSpecification, ...], *sequences: st
         return (time.process_time() - start) / len(patients[:12])
 
 
+def most_by_chance(n_opll: int, n_dss: int) -> float:
+    """Return an AUC that chance passes once in a thousand times in a cohort of this size."""
+    return 0.5 + 3 * float(np.sqrt((n_opll + n_dss + 1) / (12 * n_opll * n_dss)))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--patients", type=int, default=684)
@@ -151,9 +156,13 @@ def main() -> int:
     ).specifications()
     truth = np.array([patient.label == "OPLL" for patient in patients])
     failed = 0
+    by_chance = most_by_chance(n_opll, len(patients) - n_opll)
 
-    def line(name: str, value: float, target: float | None) -> None:
+    def line(name: str, value: float, target: float | None, *, is_area: bool = True) -> None:
         nonlocal failed
+        # At the paper's size chance stays far below the targets; in a small cohort it does not.
+        if target is not None and is_area:
+            target = max(target, round(by_chance, 2))
         verdict = "informational" if target is None else ("pass" if value < target else "fail")
         failed += verdict == "fail"
         print(
@@ -163,8 +172,8 @@ def main() -> int:
 
     print(f"{n_opll} OPLL, {len(patients) - n_opll} DSS, difficulty {options.difficulty}, "
           f"seed {options.seed}; synthetic")  # fmt: skip
-    line("seconds/patient, T2", seconds_a_patient(patients, "T2"), 0.5)
-    line("seconds/patient, T2 and T1", seconds_a_patient(patients, "T2", "T1"), 0.8)
+    line("seconds/patient, T2", seconds_a_patient(patients, "T2"), 0.5, is_area=False)
+    line("seconds/patient, T2 and T1", seconds_a_patient(patients, "T2", "T1"), 0.8, is_area=False)
 
     measured = [severity(patient) for patient in patients]
     sac = np.array([[each.narrowest_sac] for each in measured])

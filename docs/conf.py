@@ -34,6 +34,17 @@ nitpicky = True
 suppress_warnings = ["ref.python"]
 nitpick_ignore_regex = [("py:.*", r"(?!cervispine\.).*")]
 
+
+def setup(app):
+    """Show a default that is made anew for each object as "..."; attrs calls it NOTHING."""
+
+    def without_nothing(*event):
+        *_, signature, returned = event
+        return signature and signature.replace("=NOTHING", "=..."), returned
+
+    app.connect("autodoc-process-signature", without_nothing)
+
+
 html_theme = "pydata_sphinx_theme"
 html_title = "cervispine"
 html_static_path = ["_static"]

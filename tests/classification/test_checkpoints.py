@@ -17,6 +17,7 @@ from cervispine.classification.checkpoints import (
     Checkpoint,
     has_checkpoint,
     read_checkpoint,
+    remove_checkpoints,
     write_checkpoint,
 )
 from cervispine.classification.interruption import Interruption
@@ -64,6 +65,14 @@ def test_a_damaged_generation_is_passed_over_aloud(tmp_path: Path, harm: str) ->
     )
     with pytest.warns(ProvenanceWarning, match="damaged and was passed over"):
         assert read_checkpoint(tmp_path).record == {"step": 1}
+
+
+def test_once_the_model_is_saved_they_go_and_nothing_else_does(tmp_path: Path) -> None:
+    for step in (1, 2):
+        write_checkpoint(tmp_path, step, at(step))
+    (tmp_path / "model.safetensors").touch()
+    remove_checkpoints(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
 
 def test_where_all_are_damaged_there_is_nothing_to_resume(tmp_path: Path) -> None:

@@ -142,7 +142,8 @@ def test_slices_can_be_pooled(cohort: Cohort, small: Preprocessor, pooling: str)
     [
         {"pooling": "median"}, {"epochs": 0}, {"batch_size": 0}, {"patience": 0},
         {"validation": 1.5}, {"class_weight": "heavy"}, {"precision": "float8"},
-        {"device": "cuda:99"},
+        {"device": "cuda:99"}, {"seed": -1}, {"seed": 2**63}, {"epochs": 1.5}, {"epochs": True},
+        {"learning_rate": -1e-3}, {"learning_rate": float("nan")}, {"weight_decay": "0.1"},
     ],
     ids=lambda wrong: next(iter(wrong)),
 )  # fmt: skip

@@ -94,4 +94,4 @@ def test_one_class_is_refused(
 ) -> None:
     path = labels(lambda text: text.replace(",OPLL,", ",DSS,"))
     code, _, err = run("experiment", phantom.dicom, "--labels", path, "--out", tmp_path / "run")
-    assert (code, "[SPLIT_IMPOSSIBLE]" in err) == (2, True)
+    assert (code, "[SINGLE_CLASS]" in err) == (3, True)

@@ -70,6 +70,17 @@ def test_resume_continues_the_account_of_time(tmp_path: Path) -> None:
     assert manifest["seconds"]["train"] >= 10.0
 
 
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"seconds": 1, "configuration": 2}'])
+def test_a_manifest_that_is_damaged_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with (
+        pytest.raises(UsageError, match="RESUME_MISMATCH"),
+        RunFolder(tmp_path, {"seed": 0}).opened(resume=True),
+    ):
+        pass
+    assert (tmp_path / "manifest.json").read_text() == content
+
+
 def test_resume_needs_something_to_resume(tmp_path: Path) -> None:
     with (
         pytest.raises(UsageError, match="RESUME_MISMATCH"),

@@ -158,6 +158,11 @@ def test_a_split_has_the_size_asked_for_and_the_share_of_each_class(
     assert [part.patients for part in again] == [train.patients, held.patients]
 
 
+def test_a_negative_seed_is_refused(study: Make) -> None:
+    with pytest.raises(UsageError, match="a seed is a whole number"):
+        patients(study).split(4, seed=-1)
+
+
 def test_a_fraction_is_of_the_patients_and_the_seed_decides(study: Make) -> None:
     cohort = patients(study)
     assert len(cohort.split(0.4)[1]) == 12

@@ -21,7 +21,13 @@ import torch
 from cervispine.exceptions import ProvenanceWarning, ResourceError, TrainingError
 from cervispine.records.files import write_bytes
 
-__all__ = ["Checkpoint", "has_checkpoint", "read_checkpoint", "write_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "has_checkpoint",
+    "read_checkpoint",
+    "remove_checkpoints",
+    "write_checkpoint",
+]
 
 FORMAT = "cervispine/checkpoint"
 VERSION = 1
@@ -81,6 +87,12 @@ def write_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> None:
         )
     for old in list(_generations(folder))[GENERATIONS:]:
         old.unlink(missing_ok=True)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove every generation: once the model is saved they are only large."""
+    for path in list(_generations(folder)):
+        path.unlink(missing_ok=True)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cervispine.backbones import build_backbone, find_backbone
 from cervispine.classification.calibration import fit_temperature, positive_probability
-from cervispine.classification.hardware import choose_device, choose_precision
+from cervispine.classification.hardware import choose_device, choose_precision, within_memory
 from cervispine.classification.inputs import labelled_studies, validation_part
 from cervispine.classification.pooling import (
     FEATURES,
@@ -149,6 +150,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             A study cannot be read.
         TrainingError
             Training could not resume, or its loss was not finite.
+        ResourceError
+            The memory does not suffice, or ``run_dir`` cannot be written.
         """
         self._check_parameters()
         studies, truth = labelled_studies(X, y)
@@ -173,7 +176,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kept_in = torch.from_numpy(np.flatnonzero(~held_out))
         kept_out = torch.from_numpy(np.flatnonzero(held_out))
         validation = Images(pixels[kept_out], truth[held_out])
-        with progress(f"training {self.backbone}", shown=self.progress) as report:
+        with (
+            progress(f"training {self.backbone}", shown=self.progress) as report,
+            within_memory(device),
+        ):
             trained = train(
                 network,
                 Images(pixels[kept_in], truth[~held_out]),
@@ -185,7 +191,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 resume=resume,
                 fingerprint=self._fingerprint(studies, truth, preprocessor),
             )
-        margins = margins_of(network, validation.pixels, device, self.batch_size)
+        with within_memory(device):
+            margins = margins_of(network, validation.pixels, device, self.batch_size)
         self.temperature_ = fit_temperature(validation.truth, margins) if self.calibrate else 1.0
         self.threshold_ = choose_threshold(
             validation.truth, positive_probability(margins, self.temperature_), rule="youden"
@@ -202,7 +209,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return float64 (n,): calibrated logit of the positive class over the negative one."""
         check_is_fitted(self)
         pixels = self.preprocessor_.transform(list(X))
-        return margins_of(self.module_, pixels, self.device_, self.batch_size) / self.temperature_
+        with within_memory(self.device_):
+            margins = margins_of(self.module_, pixels, self.device_, self.batch_size)
+        return margins / self.temperature_
 
     def predict_proba(self, X: Sequence[Study]) -> NDArray[np.float64]:
         """Return float64 (n, 2): calibrated probabilities of the two classes."""
@@ -255,8 +264,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _check_parameters(self) -> None:
         check_pooling(self.pooling)
         for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is at least 1, not {getattr(self, name)}")
+            _refuse_number(name, getattr(self, name), Integral, least=1)
+        _refuse_number("seed", self.seed, Integral, least=0)
+        for name in ("learning_rate", "weight_decay"):
+            _refuse_number(name, getattr(self, name), Real, least=0)
         if self.class_weight not in (None, "balanced"):
             raise UsageError(f"class_weight is None or 'balanced', not {self.class_weight!r}")
 
@@ -355,6 +366,14 @@ class OPLLClassifier(Classifier):
         "Research on telling cervical OPLL from degenerative spinal stenosis on sagittal MRI. "
         "Not a medical device; a positive call asks for CT, a negative one excludes nothing."
     )
+
+
+def _refuse_number(name: str, value: Any, kind: type, *, least: int) -> None:
+    """Raise where a parameter is not a number of a kind from ``least`` up, and below 2^63."""
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not (fits and least <= value < 2**63):
+        whole = "whole " if kind is Integral else ""
+        raise UsageError(f"{name} is a {whole}number from {least}, not {value!r}")
 
 
 def _cpu_copy(module: torch.nn.Module) -> torch.nn.Module:

@@ -1,12 +1,15 @@
-"""Which device and which precision the machine offers."""
+"""Which device, which precision and how much memory the machine offers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
-from cervispine.exceptions import UsageError
+from cervispine.exceptions import ResourceError, UsageError
 
-__all__ = ["choose_device", "choose_precision"]
+__all__ = ["choose_device", "choose_precision", "within_memory"]
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -31,6 +34,29 @@ def choose_device(name: str) -> torch.device:
             code="DEVICE_MISSING",
         ) from error
     return device
+
+
+@contextmanager
+def within_memory(device: torch.device) -> Iterator[None]:
+    """Turn a lack of memory into an error that says what to do.
+
+    Raises
+    ------
+    ResourceError
+        When the device, or the machine, has no memory left.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # A GPU's lack has a class of its own, torch.OutOfMemoryError; a processor's has not.
+        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not known and "DefaultCPUAllocator" not in str(error):
+            raise
+        raise ResourceError(
+            "out of memory",
+            where=f"device {device}",
+            advice="a smaller batch_size, smaller images, or a smaller backbone",
+        ) from error
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

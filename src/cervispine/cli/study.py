@@ -85,12 +85,14 @@ def train(
 ) -> None:
     """Train one model on a whole cohort and save it as a folder."""
     from cervispine.classification import OPLLClassifier
+    from cervispine.classification.checkpoints import remove_checkpoints
 
     cohort = index_folder(data, labels, allow_missing=allow_missing)
     if (out / "config.json").exists():
         raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
     classifier = OPLLClassifier(backbone=backbone, epochs=epochs, seed=seed)
     classifier.fit(cohort, run_dir=out, resume=resume).save(out)
+    remove_checkpoints(out)
     print(f"saved {out}: threshold {classifier.threshold_:.3f}, see {out / 'README.md'}")
 
 

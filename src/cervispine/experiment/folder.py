@@ -118,9 +118,17 @@ class RunFolder:
                 advice="choose another folder; --resume continues a run that was interrupted",
                 code="RUN_EXISTS",
             )
-        manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
-        self.seconds = dict(manifest.get("seconds", {}))
-        before, now = manifest.get("configuration", {}), self.configuration
+        try:
+            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+            self.seconds = dict(manifest["seconds"])
+            before, now = dict(manifest["configuration"]), self.configuration
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise UsageError(
+                "the manifest of the run here cannot be read, so it is unknown what to continue",
+                where=str(self.manifest_path),
+                advice="start anew in another folder",
+                code="RESUME_MISMATCH",
+            ) from error
         changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
         if changed:
             raise UsageError(

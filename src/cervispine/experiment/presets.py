@@ -41,7 +41,7 @@ class Preset:
 PRESETS = {
     # A few minutes on two cores: fewer and easier phantoms, smaller images, a short training.
     "quick": Preset(
-        phantom={"n_opll": 128, "n_dss": 192, "difficulty": 0.2},
+        phantom={"n_opll": 128, "n_dss": 192, "difficulty": 0.1},
         test=80,
         preprocessor={"size": (112, 80), "spacing": 1.0},
         classifier={"epochs": 8, "batch_size": 8, "learning_rate": 1e-3},

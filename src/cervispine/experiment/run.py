@@ -298,6 +298,7 @@ def _train(
                 classifier.save(folder)
                 shutil.rmtree(unfinished)
         with run.timed(f"test {name}"):
+            # A model that was loaded knows the settings, not this run's cache.
             classifier.preprocessor_ = preprocessor
             predictions[name] = classifier.classify(parts["test"])
     return preprocessor, predictions

@@ -72,8 +72,10 @@ class Phantom:
 
     Parameters
     ----------
-    n_opll, n_dss : int
-        Patients with ossification, and with degenerative stenosis alone.
+    n_opll : int
+        Patients with ossification (and degeneration beside it, as the others have).
+    n_dss : int
+        Patients with degenerative stenosis alone.
     difficulty : float
         0 to 1. The scale was set by hand, so that networks are good at 0.5 and not perfect.
     seed : int

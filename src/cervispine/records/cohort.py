@@ -168,7 +168,7 @@ class Cohort(Sequence[Study]):
         ------
         UsageError
             When either part would lack a class, or groups cannot be put together to that
-            number (``SPLIT_IMPOSSIBLE``); when no study has an attribute.
+            number (``SPLIT_IMPOSSIBLE``); when no study has an attribute; for a negative seed.
 
         Warns
         -----

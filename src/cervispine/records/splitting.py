@@ -39,8 +39,10 @@ def draw_test(
     Raises
     ------
     UsageError
-        ``SPLIT_IMPOSSIBLE``; an attribute that no study has.
+        ``SPLIT_IMPOSSIBLE``; an attribute that no study has; a negative seed.
     """
+    if seed < 0:
+        raise UsageError(f"a seed is a whole number from 0, not {seed}")
     for name in stratify:
         if not any(name in study.attributes for study in studies):
             raise UsageError(
