@@ -12,9 +12,10 @@ from pydicom.data import get_testdata_file
 
 from cervispine.exceptions import LoadError
 from cervispine.loading import Limits, Loader
+from cervispine.loading.decoders import decode
 from cervispine.loading.headers import HEADER_TAGS
 from cervispine.loading.parsing import parse
-from cervispine.loading.pixels import PIXEL_TAGS, decode
+from cervispine.loading.pixels import PIXEL_TAGS
 
 nibabel = pytest.importorskip("nibabel")
 

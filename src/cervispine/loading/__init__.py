@@ -9,6 +9,7 @@ headers     file -> Headers, one a slice: the few values that decide, checked on
 weighting   protocol numbers -> T1, T2, PD, STIR, GRE or unknown, with the reason
 geometry    positions and orientations -> order along the normal, plane, Geometry
 series      Headers -> Series: group, split, check, choose one a sequence and study
+decoders    encoded pixels -> stored values, by one named package a transfer syntax
 pixels      file -> float32 pixels, whatever the transfer syntax
 loader      Loader: the object that does all this
 """

@@ -21,13 +21,14 @@ from cervispine.exceptions import (
     PixelError,
     UsageError,
 )
+from cervispine.loading.decoders import refuse_missing_decoders
 from cervispine.loading.geometry import PLANES
 from cervispine.loading.headers import Header, read_headers
 from cervispine.loading.intake import find_files
 from cervispine.loading.kinds import NOTES
 from cervispine.loading.limits import DEFAULT_LIMITS, Limits
 from cervispine.loading.parsing import quiet_pydicom
-from cervispine.loading.pixels import Slice, read_slices, refuse_missing_decoders
+from cervispine.loading.pixels import Slice, read_slices
 from cervispine.loading.stacks import Refusal, Stack, sort_series
 from cervispine.loading.studies import (
     choose_stacks,

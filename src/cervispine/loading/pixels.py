@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,40 +11,20 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.uid import UID
 
-from cervispine.exceptions import DecoderMissingError, LoadError, PixelError
+from cervispine.exceptions import LoadError, PixelError
+from cervispine.loading.decoders import decode, refuse_missing_decoders
 from cervispine.loading.elements import Elements, number_of, tags_of
 from cervispine.loading.headers import HEADER_TAGS, Header, elements_of, headers_of
 from cervispine.loading.limits import Limits
-from cervispine.loading.parsing import Parsed, decoder_of, parse
+from cervispine.loading.parsing import parse
 from cervispine.records.identity import appearance_of
 
-__all__ = [
-    "Slice",
-    "decode",
-    "fingerprint",
-    "missing_decoder",
-    "read_slices",
-    "refuse_missing_decoders",
-]
+__all__ = ["Slice", "fingerprint", "read_slices"]
 
 PIXEL_TAGS = tags_of(
     "BitsStored", "HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope"
 )  # fmt: skip
-
-#: Which plugin decodes a syntax when several could: results must not depend on what else is
-#: installed. GDCM comes last: it is needed for JPEG Lossless alone.
-PLUGINS = ("pyjpegls", "pylibjpeg", "pydicom", "gdcm")
-
-#: What to install for a family of syntaxes, by a word of the UID's name.
-_PACKAGES = {
-    "JPEG-LS": "pyjpegls",
-    "JPEG 2000": "'pylibjpeg[openjpeg]'",
-    "High-Throughput": "'pylibjpeg[openjpeg]'",
-    "RLE": "pylibjpeg-rle",
-    "JPEG": "python-gdcm",
-}
 
 
 @attrs.frozen(kw_only=True)
@@ -54,50 +34,6 @@ class Slice:
     header: Header
     pixels: NDArray[np.float32]
     decoder: str
-
-
-def missing_decoder(transfer_syntax: str) -> str | None:
-    """Return what to install to decode a syntax; None when it can be decoded already.
-
-    Raises
-    ------
-    LoadError
-        ``TRANSFER_SYNTAX`` when it encodes no still image.
-    """
-    decoder = decoder_of(transfer_syntax)
-    if decoder.is_available:
-        return None
-    name = UID(transfer_syntax).name
-    return next((package for word, package in _PACKAGES.items() if word in name), "pylibjpeg")
-
-
-def refuse_missing_decoders(transfer_syntaxes: Iterable[tuple[str, int]]) -> None:
-    """Raise one error for all the syntaxes of a cohort that cannot be decoded here.
-
-    Parameters
-    ----------
-    transfer_syntaxes
-        Each with the number of files it encodes.
-
-    Raises
-    ------
-    DecoderMissingError
-        Naming each syntax, how many files it concerns, and the command that installs all of it.
-    """
-    lacking = {
-        syntax: (files, package)
-        for syntax, files in transfer_syntaxes
-        if (package := missing_decoder(syntax)) is not None
-    }
-    if lacking:
-        listed = "; ".join(
-            f"{files} files in {UID(syntax).name} ({syntax})"
-            for syntax, (files, _) in sorted(lacking.items())
-        )
-        packages = " ".join(sorted({package for _, package in lacking.values()}))
-        raise DecoderMissingError(
-            f"no installed package decodes {listed}", advice=f"pip install {packages}"
-        )
 
 
 def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str]:
@@ -174,51 +110,11 @@ def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> lis
     elements = elements_of(parsed)
     slices = []
     for header in headers:
-        stored, plugin = decode(parsed, header.frame or 0)
+        stored, decoder = decode(parsed, header.frame or 0)
         own = parsed.dataset if elements is None else elements[header.frame or 0]
         pixels = _rescale(stored, parsed.dataset, own)
-        slices.append(Slice(header=header, pixels=pixels, decoder=plugin))
+        slices.append(Slice(header=header, pixels=pixels, decoder=decoder))
     return slices
-
-
-def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
-    """Return the stored values of one image or frame, and what decoded them.
-
-    Raises
-    ------
-    PixelError
-        ``PIXELS_INVALID`` when decoding fails.
-    """
-    dataset, syntax = parsed.dataset, parsed.transfer_syntax
-    decoder = decoder_of(str(syntax))
-    plugin = next((name for name in PLUGINS if name in decoder.available_plugins), "")
-    allocated = number_of(dataset, "BitsAllocated", int)
-    options: dict[str, Any] = {
-        "rows": dataset.Rows,
-        "columns": dataset.Columns,
-        "number_of_frames": number_of(dataset, "NumberOfFrames", int) or 1,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": dataset.PhotometricInterpretation,
-        "bits_allocated": allocated,
-        "bits_stored": number_of(dataset, "BitsStored", int) or allocated,
-        "pixel_representation": number_of(dataset, "PixelRepresentation", int),
-        "pixel_keyword": "PixelData",
-        "pixel_vr": "OW",
-        # pydicom would cut off what does not fit into BitsStored; here it is refused instead.
-        "correct_unused_bits": False,
-    }
-    try:
-        stored, _ = decoder.as_array(
-            dataset.PixelData, index=frame, raw=True, decoding_plugin=plugin, **options
-        )
-    except Exception as error:  # each decoder raises its own classes
-        raise PixelError(
-            f"the pixels cannot be decoded from {syntax.name}: {type(error).__name__}",
-            advice="the file is damaged; export it again",
-        ) from None
-    if stored.shape != (dataset.Rows, dataset.Columns):
-        raise PixelError("the decoded image has another size than the header says")
-    return stored, plugin or "numpy"
 
 
 def _rescale(
