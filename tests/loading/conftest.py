@@ -12,7 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import (
+    EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    generate_uid,
+)
 
 from cervispine import Cohort
 
@@ -150,6 +155,72 @@ class SyntheticSeries:
             )
             paths.append(folder / name)
         return paths
+
+
+def enhanced(
+    *stacks: SyntheticSeries, order: Sequence[int] | None = None, syntax: str = "", **elements: Any
+) -> FileDataset:
+    """Return all slices of some series as one enhanced MR image, its frames in some order.
+
+    The top of the header says other things of geometry and rescale than the functional groups
+    do, as real ones sometimes do.
+    """
+    slices = [
+        (stack, index, stack.dataset(index)) for stack in stacks for index in range(stack.shape[0])
+    ]
+    slices = [slices[number] for number in order or range(len(slices))]
+    dataset = slices[0][2]
+    for keyword in ("ImageOrientationPatient", "EchoTime", "RepetitionTime", "ScanningSequence"):
+        del dataset[keyword]
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    dataset.NumberOfFrames = len(slices)
+    dataset.EchoPulseSequence = "SPIN"
+    dataset.ImagePositionPatient = [1, 2, 3]
+    dataset.PixelSpacing = [7, 7]
+    dataset.RescaleSlope, dataset.RescaleIntercept = 99, 99
+    dataset.SharedFunctionalGroupsSequence = [
+        item(MRTimingAndRelatedParametersSequence=item(RepetitionTime=3000.0, RFEchoTrainLength=12))
+    ]
+    dataset.PerFrameFunctionalGroupsSequence = [
+        item(
+            FrameContentSequence=item(
+                StackID=str(1 + stacks.index(stack)), FrameAcquisitionNumber=1,
+                TemporalPositionIndex=stack.elements.get("TemporalPositionIdentifier", 1),
+            ),
+            PlanePositionSequence=item(ImagePositionPatient=list(stack.corner(index))),
+            PlaneOrientationSequence=item(ImageOrientationPatient=list(stack.orientation)),
+            PixelMeasuresSequence=item(PixelSpacing=list(stack.pixel_spacing), SliceThickness=3),
+            PixelValueTransformationSequence=item(
+                RescaleSlope=stack.slopes[index] if stack.slopes else 1,
+                RescaleIntercept=stack.intercept, RescaleType="US",
+            ),
+            MRImageFrameTypeSequence=item(
+                FrameType=["ORIGINAL", "PRIMARY", "T2", "NONE"],
+                ComplexImageComponent="MAGNITUDE",
+            ),
+            MREchoSequence=item(EffectiveEchoTime=float(stack.elements.get("EchoTime", 100))),
+        )
+        for stack, index, _ in slices
+    ]  # fmt: skip
+    dataset.PixelData = b"".join(each.PixelData for _, _, each in slices)
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    if syntax:
+        dataset.compress(syntax, generate_instance_uid=False)
+        dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
+
+
+def item(**elements: Any) -> Dataset:
+    dataset = Dataset()
+    for name, value in elements.items():
+        setattr(dataset, name, [value] if isinstance(value, Dataset) else value)
+    return dataset
+
+
+@pytest.fixture(scope="session")
+def enhance() -> Callable[..., FileDataset]:
+    return enhanced
 
 
 @pytest.fixture(scope="session")
