@@ -200,5 +200,5 @@ def test_a_stream_of_another_image_is_refused(tmp_path: Path, Series: Any) -> No
         dataset.PixelData = other.PixelData
         dataset.save_as(tmp_path / f"{index}.dcm", enforce_file_format=True)
     with pytest.raises(LoadError) as caught:
-        Loader().read(Loader().index(tmp_path)[0])
+        Loader(on_problem="raise").index(tmp_path)
     assert caught.value.code == "PIXELS_INVALID"
