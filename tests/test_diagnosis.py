@@ -98,9 +98,8 @@ def test_a_decoder_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(
         parsing, "get_decoder", lambda uid: Unavailable() if "1.2.4.90" in uid else real(uid)
     )
-    found = diagnose()
-    missing = [name for name, value in found.items() if value.startswith("missing")]
-    assert missing == ["decoder JPEG 2000 Image Compression (Lossless Only)"]
+    found = diagnose()["decoder JPEG 2000 Image Compression (Lossless Only)"]
+    assert found == "missing; pip install 'pylibjpeg[openjpeg]'"
 
 
 def test_every_backbone_is_told_with_where_it_comes_from(found: dict[str, str]) -> None:

@@ -1,8 +1,9 @@
 """Encoded pixels to stored values: one decoder a transfer syntax, always the same one.
 
 pydicom takes whichever plugin is installed; a result must not depend on that, so the one that is
-used is named here. GDCM is used for JPEG Lossless and 12-bit JPEG alone, which nothing else under
-a permissive licence decodes; Pillow for 8-bit JPEG.
+used is named here. GDCM is used for JPEG Lossless alone, which nothing else under a permissive
+licence decodes. JPEG Extended, of 12 bits, is decoded by a package under the GPL, which is the
+user's to install.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ _CHARLS = _Choice("pyjpegls", "pyjpegls")
 DECODERS = {
     "1.2.840.10008.1.2.5": _Choice("pylibjpeg", "pylibjpeg-rle"),
     f"{_JPEG}50": _Choice("pillow", "pillow"),
-    **dict.fromkeys((f"{_JPEG}{number}" for number in (51, 57, 70)), _GDCM),
+    f"{_JPEG}51": _Choice("pylibjpeg", "pylibjpeg-libjpeg"),
+    **dict.fromkeys((f"{_JPEG}{number}" for number in (57, 70)), _GDCM),
     **dict.fromkeys((f"{_JPEG}{number}" for number in (80, 81)), _CHARLS),
     **dict.fromkeys((f"{_JPEG}{number}" for number in (90, 91, 201, 202, 203)), _OPENJPEG),
 }

@@ -20,7 +20,7 @@ from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import parse
 from cervispine.records.identity import appearance_of
 
-__all__ = ["Slice", "fingerprint", "read_slices"]
+__all__ = ["PIXEL_TAGS", "Slice", "fingerprint", "read_slices"]
 
 PIXEL_TAGS = tags_of(
     "BitsStored", "HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope"
