@@ -17,7 +17,10 @@ DISTRIBUTIONS = (
     "scikit-learn",
     "pydicom",
     "pylibjpeg",
+    "pylibjpeg-openjpeg",
+    "pylibjpeg-rle",
     "pyjpegls",
+    "pillow",
     "python-gdcm",
 )
 
@@ -53,20 +56,15 @@ def _devices() -> dict[str, str]:
 
 
 def _decoders() -> dict[str, str]:
-    from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.uid import UID, AllTransferSyntaxes
+    from pydicom.uid import UID
+
+    from cervispine.loading.decoders import DECODERS, missing_decoder
 
     table = {}
-    for syntax in AllTransferSyntaxes:
-        uid = UID(syntax)
-        if uid.is_private or not uid.is_transfer_syntax:
-            continue
-        try:
-            decoder = get_decoder(uid)
-        except NotImplementedError:
-            continue
-        answer = ", ".join(decoder.available_plugins) if decoder.is_available else "missing"
-        table[f"decoder {uid.name[:60]}"] = answer or "native"
+    for syntax, choice in sorted(DECODERS.items()):
+        install = missing_decoder(syntax)
+        answer = choice.package if install is None else f"missing; pip install {install}"
+        table[f"decoder {UID(syntax).name[:60]}"] = answer
     return table
 
 

@@ -89,7 +89,7 @@ def test_missing_decoder_is_told_for_the_whole_cohort(
     Series(syntax=syntax, study="1.2.5", series="1.2.5.1", shape=(5, 40, 40)).write(good / "2000")
 
     class Unavailable:
-        is_available = False
+        available_plugins = ()
 
     def none_but_native(uid: str) -> Any:
         return Unavailable() if uid.startswith("1.2.840.10008.1.2.4") else get_decoder(uid)

@@ -55,8 +55,9 @@ def test_no_canary_leaves(
     caplog.set_level(logging.DEBUG)
     folder = tmp_path / CANARY
     patient = f"{CANARY}-1"
-    names = [f"{CANARY}{number}.dcm" for number in range(5)]
-    paths = Series(patient=patient, names=names).write(folder, change=plant)
+    paths = Series(patient=patient).write(
+        folder, change=plant, names=[f"{CANARY}{number}.dcm" for number in range(5)]
+    )
     recwarn.clear()
     capfd.readouterr()
     caplog.clear()

@@ -9,9 +9,7 @@ headers     file -> Headers, one a slice: the few values that decide, checked on
 weighting   protocol numbers -> T1, T2, PD, STIR, GRE or unknown, with the reason
 geometry    positions and orientations -> order along the normal, plane, Geometry
 series      Headers -> Series: group, split, check, choose one a sequence and study
-codestreams the head of a compressed image against what the file says
-isolation   decoders that may die, in a process of their own
-decoding    encoded pixels -> stored values, by the decoder of the syntax
+decoders    encoded pixels -> stored values, by one named package a transfer syntax
 pixels      file -> float32 pixels, whatever the transfer syntax
 loader      Loader: the object that does all this
 """

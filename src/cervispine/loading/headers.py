@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 
 from cervispine.exceptions import GeometryError, LoadError
-from cervispine.loading.decoding import DECODING_TAGS, check_stored
 from cervispine.loading.elements import (
     Elements,
     list_of,
@@ -50,14 +49,13 @@ MANUFACTURERS = (
 HEADER_TAGS = (
     *KIND_TAGS,
     *FRAME_TAGS,
-    *DECODING_TAGS,
     *tags_of(
         "SOPInstanceUID", "PatientID", "ScanningSequence", "ScanOptions", "MRAcquisitionType",
         "SliceThickness", "RepetitionTime", "EchoTime", "InversionTime", "MagneticFieldStrength",
         "EchoTrainLength", "TriggerTime", "DiffusionBValue", "StudyInstanceUID",
         "SeriesInstanceUID", "AcquisitionNumber", "ImagePositionPatient",
         "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier",
-        "PixelSpacing", "BurnedInAnnotation",
+        "PixelSpacing", "BitsAllocated", "BurnedInAnnotation",
     ),
 )  # fmt: skip
 
@@ -248,7 +246,6 @@ def _check_image(parsed: Parsed, header: Header, limits: Limits) -> None:
     decoder_of(header.transfer_syntax)
     if not text_of(parsed.dataset, "PhotometricInterpretation"):
         raise LoadError("the file ends before its image is described", code="DICOM_TRUNCATED")
-    check_stored(parsed.dataset)
     if header.rows > limits.rows or header.columns > limits.columns:
         raise LoadError(
             f"an image of {header.rows} x {header.columns} pixels", code="DECODE_BUDGET"
@@ -321,15 +318,27 @@ def _acquisition(elements: Elements) -> dict[str, Any]:
         echo_time=number_of(elements, "EchoTime", float),
         inversion_time=number_of(elements, "InversionTime", float),
         description=text_of(elements, "SeriesDescription"),
+        echo_train=number_of(elements, "EchoTrainLength", float),
+        b_value=marks["b-value"],
+        scan_options=_scan_options(elements),
+        image_words=words_of(elements),
     )
     return {
         "echo_time": protocol.get("echo_time_ms"),
-        "sequence": found[0],
-        "sequence_from": found[1],
+        "sequence": found.sequence,
+        "sequence_from": found.reason,
+        "fat_suppressed": found.fat_suppressed,
         "part": text_of(elements, "StackID"),
         "marks": {name: value for name, value in marks.items() if value is not None},
         "protocol": protocol,
     }
+
+
+def _scan_options(elements: Elements) -> list[str]:
+    """Return ScanOptions, with what stands in its place in an enhanced image."""
+    options = [str(value).upper() for value in list_of(elements, "ScanOptions")]
+    suppressed = text_of(elements, "SpectrallySelectedSuppression")
+    return [*options, "FS"] if suppressed in ("FAT", "FAT_AND_WATER") else options
 
 
 def _standing(elements: Elements, *, lossy: bool) -> dict[str, Any]:

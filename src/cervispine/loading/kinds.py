@@ -64,11 +64,15 @@ COMPUTED = {
     **dict.fromkeys(("COMPOSED", "MFSPLIT", "PASTED"), "composed of several images"),
 }  # fmt: skip
 
-#: Words that a corrected slice may have, and those of them that say what was corrected.
+#: Words of a derived image that is still one slice: what was corrected, or a part of Dixon's.
 CORRECTIONS = frozenset({"NORM", "DIS2D", "DIS3D", "FIL"})
+DIXON = frozenset(
+    {"DIXON", "W", "WATER", "F", "FAT", "IP", "IN_PHASE", "OP", "OPP_PHASE", "OUT_PHASE"}
+)
+#: Words that may stand beside these.
 NEUTRAL = frozenset(
-    {"M", "M_SE", "M_IR", "MAGNITUDE", "SE", "IR", "ND", "SH", "FM", "OTHER",
-     "T1", "T2", "PROTON_DENSITY", "STIR", "W", "WATER", "F", "FAT", "IP", "IN_PHASE"}
+    {"M", "M_SE", "M_IR", "MAGNITUDE", "SE", "IR", "ND", "SH", "FM", "OTHER", "T1", "T2",
+     "PROTON_DENSITY", "STIR"}
 )  # fmt: skip
 
 #: Words for other than magnitude. "I" may be Siemens' inverted or GE's imaginary; both are other.
@@ -141,12 +145,12 @@ def fault_of_kind(elements: Elements, *, lossy: bool) -> Fault | None:
 
 def _is_still_a_slice(words: list[str], *, lossy: bool) -> bool:
     """Tell whether a derived image is one slice, corrected or compressed."""
+    said = CORRECTIONS | DIXON
     rest = set(words[2:])
-    primary = words[1:2] == ["PRIMARY"]
-    if lossy:
-        # NONE: a multi-frame image of which nothing but the compression was derived.
-        return primary and rest <= CORRECTIONS | NEUTRAL | {"NONE"}
-    return primary and rest <= CORRECTIONS | NEUTRAL and bool(rest & CORRECTIONS)
+    if words[1:2] != ["PRIMARY"] or not rest <= said | NEUTRAL | {"NONE"}:
+        return False
+    # NONE alone stands on reformats too; what was compressed with loss has a reason to be derived.
+    return lossy or (bool(rest & said) and "NONE" not in rest)
 
 
 def is_processed(elements: Elements) -> bool:

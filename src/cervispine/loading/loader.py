@@ -21,7 +21,7 @@ from cervispine.exceptions import (
     PixelError,
     UsageError,
 )
-from cervispine.loading.decoding import refuse_missing_decoders
+from cervispine.loading.decoders import refuse_missing_decoders
 from cervispine.loading.geometry import PLANES
 from cervispine.loading.headers import Header, read_headers
 from cervispine.loading.intake import find_files

@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from cervispine.exceptions import LoadError, PixelError
-from cervispine.loading.decoding import decode, refuse_missing_decoders
+from cervispine.loading.decoders import decode, refuse_missing_decoders
 from cervispine.loading.elements import Elements, number_of, tags_of
 from cervispine.loading.headers import HEADER_TAGS, Header, elements_of, headers_of
 from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import parse
 from cervispine.records.identity import appearance_of
 
-__all__ = ["Slice", "fingerprint", "read_slices"]
+__all__ = ["PIXEL_TAGS", "Slice", "fingerprint", "read_slices"]
 
-#: What is needed to read pixels.
-PIXEL_TAGS = (*HEADER_TAGS, *tags_of("RescaleIntercept", "RescaleSlope"))
+PIXEL_TAGS = tags_of(
+    "BitsStored", "HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope"
+)  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +61,7 @@ def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str
     LoadError, PixelError
         As :func:`read_slices`.
     """
-    parsed = parse(path, PIXEL_TAGS, limits, pixels=True)
+    parsed = parse(path, (*HEADER_TAGS, *PIXEL_TAGS), limits, pixels=True)
     decoded, _ = decode(parsed, frame or 0)
     stored = _checked(decoded, parsed.dataset)
     content = hashlib.sha256(f"{stored.shape}".encode())
@@ -97,7 +98,7 @@ def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> lis
     DecoderMissingError
         When no installed package decodes the file.
     """
-    parsed = parse(path, PIXEL_TAGS, limits, pixels=True)
+    parsed = parse(path, (*HEADER_TAGS, *PIXEL_TAGS), limits, pixels=True)
     wanted = [frame for frame in frames if frame is not None]
     headers = headers_of(parsed, path, limits, only=wanted)
     for header in headers:
@@ -109,10 +110,10 @@ def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> lis
     elements = elements_of(parsed)
     slices = []
     for header in headers:
-        stored, plugin = decode(parsed, header.frame or 0)
+        stored, decoder = decode(parsed, header.frame or 0)
         own = parsed.dataset if elements is None else elements[header.frame or 0]
         pixels = _rescale(stored, parsed.dataset, own)
-        slices.append(Slice(header=header, pixels=pixels, decoder=plugin))
+        slices.append(Slice(header=header, pixels=pixels, decoder=decoder))
     return slices
 
 
@@ -128,15 +129,10 @@ def _rescale(
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         # The same picture stored as MONOCHROME2 has lowest + highest - value.
         values = np.float32(sum(_range_of(dataset))) - values
-    with np.errstate(over="ignore", invalid="ignore"):
-        if slope is not None and slope != 1:
-            values *= np.float32(slope)
-        if intercept:
-            values += np.float32(intercept)
-    if not np.isfinite(values).all():
-        raise LoadError("slope and intercept lead beyond what float32 holds", code="VALUE_INVALID")
-    if values.min() == values.max():
-        raise PixelError("all pixels have the same value", code="IMAGE_DEGENERATE")
+    if slope is not None and slope != 1:
+        values *= np.float32(slope)
+    if intercept:
+        values += np.float32(intercept)
     return values
 
 

@@ -25,6 +25,15 @@ __all__ = ["Refusal", "Stack", "sort_series"]
 #: Echo times closer than this are one echo, ms.
 ECHO_TOLERANCE = 0.5
 
+#: What may tell apart acquisitions that share positions, in the order in which it is tried.
+APART: tuple[Callable[[Header], float | str], ...] = (
+    lambda header: header.sequence,
+    lambda header: header.fat_suppressed,
+    lambda header: header.processed,
+    lambda header: header.corrected,
+    *(lambda header, mark=mark: header.marks.get(mark, 0.0) for mark in MARKS),
+)
+
 
 @attrs.frozen(kw_only=True)
 class Stack:
@@ -86,18 +95,20 @@ def sort_series(
         reason = "a series in three planes is a localizer"
         return [*results, _ignore(headers, "LOCALIZER", reason)]
 
-    wanted: list[tuple[Header, ...]] = []
+    parts: list[tuple[Header, ...]] = []
     for part in _acquisitions(headers):
         found = plane_of(part[0].orientation)
-        sequence, reason = part[0].sequence, part[0].sequence_from
         if found != plane:
             results.append(_ignore(part, "PLANE_OTHER", f"{found}, not {plane}"))
-        elif sequence not in sequences:
+            continue
+        for piece in _repetitions(part, tolerance):
+            first = piece[0]
+            if first.sequence in sequences:
+                parts.append(piece)
+                continue
             names = " or ".join(sequences)
-            results.append(_ignore(part, "SEQUENCE_OTHER", f"{sequence}, not {names} ({reason})"))
-        else:
-            wanted.append(part)
-    parts = [piece for part in wanted for piece in _repetitions(part, tolerance)]
+            reason = f"{first.sequence}, not {names} ({first.sequence_from})"
+            results.append(_ignore(piece, "SEQUENCE_OTHER", reason))
     stacks = [_stack(piece, plane, tolerance, limits) for piece in parts]
     failed = [each for each in stacks if isinstance(each, Refusal)]
     if len(stacks) > 1 and failed:
@@ -162,21 +173,21 @@ def _alike(one: Header, other: Header) -> bool:
 
 
 def _repetitions(headers: tuple[Header, ...], tolerance: float) -> list[tuple[Header, ...]]:
-    """Split by acquisition, time or b-value, but only where slices share a position.
+    """Split by what tells acquisitions apart, but only where slices share a position.
 
     Many scanners number the interleaved halves of one stack as two acquisitions, and a hole in a
     stack must not be hidden by taking its halves for two.
     """
     if not _share_position(headers, tolerance):
         return [headers]
-    for mark in MARKS:
-        values = sorted({header.marks.get(mark, 0.0) for header in headers})
+    for apart in APART:
+        values = sorted({apart(header) for header in headers})
         if len(values) > 1:
             return [
                 piece
                 for value in values
                 for piece in _repetitions(
-                    tuple(h for h in headers if h.marks.get(mark, 0.0) == value), tolerance
+                    tuple(header for header in headers if apart(header) == value), tolerance
                 )
             ]
     return [headers]

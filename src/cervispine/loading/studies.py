@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -75,9 +76,10 @@ def choose_stacks(
 ) -> tuple[list[Stack], list[Refusal]]:
     """Choose one stack for each sequence of one study.
 
-    Where several fit, the one with the most slices is taken; among those the one with the
-    finest pixels; among those the one whose SeriesInstanceUID sorts first. What was passed over
-    is listed. A study that lacks a sequence is refused.
+    Where several fit, one without fat suppression is taken before one with it, one as the
+    scanner first made it before a derived one, then the one with the most slices, with the finest
+    pixels, with its distortion corrected, and last the one whose SeriesInstanceUID sorts first.
+    What was passed over is listed. A study that lacks a sequence is refused.
 
     Parameters
     ----------
@@ -102,12 +104,7 @@ def choose_stacks(
             continue
         chosen.append(fitting[0])
         refused += [
-            Refusal(
-                headers=stack.headers,
-                fault=Fault(
-                    "SERIES_PASSED_OVER", f"another {sequence} series of {RULE}", ignored=True
-                ),
-            )
+            Refusal(headers=stack.headers, fault=_passed_over(stack, chosen[-1]))
             for stack in fitting[1:]
         ]
     if missing:
@@ -116,13 +113,30 @@ def choose_stacks(
     return chosen, refused
 
 
-RULE = "the study has more slices, else finer pixels, else the lower UID"
+#: How stacks of one sequence are compared, and what is said of the one passed over.
+RULES: tuple[tuple[str, Callable[[Stack], float | str]], ...] = (
+    ("shows fat as it is", lambda stack: stack.headers[0].fat_suppressed),
+    ("is not derived", lambda stack: stack.headers[0].processed),
+    ("has more slices", lambda stack: -len(stack.headers)),
+    ("has finer pixels", lambda stack: math.prod(stack.geometry.pixel_spacing)),
+    ("has its distortion corrected", lambda stack: not stack.headers[0].corrected),
+    ("has the lower UID", lambda stack: stack.headers[0].series_uid),
+)
 
 
 def _rank(stack: Stack) -> tuple[object, ...]:
-    rows, columns = stack.geometry.pixel_spacing
+    # The last two decide between stacks of one series, whose UID is one.
     first = stack.headers[0]
-    return -len(stack.headers), rows * columns, first.series_uid, first.position
+    return (*(of(stack) for _, of in RULES), sorted(first.marks.items()), first.position)
+
+
+def _passed_over(stack: Stack, chosen: Stack) -> Fault:
+    reason = next(
+        (rule for rule, of in RULES if of(stack) != of(chosen)),
+        "comes first in the same series",
+    )
+    text = f"another {stack.sequence} series of the study {reason}"
+    return Fault("SERIES_PASSED_OVER", text, ignored=True)
 
 
 def study_of(stacks: Sequence[Stack], limits: Limits) -> Study:

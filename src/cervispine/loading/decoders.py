@@ -1,0 +1,158 @@
+"""Encoded pixels to stored values: one decoder a transfer syntax, always the same one.
+
+pydicom takes whichever plugin is installed; a result must not depend on that, so the one that is
+used is named here. GDCM is used for JPEG Lossless alone, which nothing else under a permissive
+licence decodes. JPEG Extended, of 12 bits, is decoded by a package under the GPL, which is the
+user's to install.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.uid import UID
+
+from cervispine.exceptions import DecoderMissingError, PixelError
+from cervispine.loading.elements import number_of
+from cervispine.loading.parsing import Parsed, decoder_of
+
+__all__ = ["decode", "missing_decoder", "refuse_missing_decoders"]
+
+
+@attrs.frozen
+class _Choice:
+    """A plugin of pydicom, and the package that does its work."""
+
+    plugin: str
+    package: str
+    install: str = ""
+
+
+_JPEG = "1.2.840.10008.1.2.4."
+_GDCM = _Choice("gdcm", "python-gdcm")
+_OPENJPEG = _Choice("pylibjpeg", "pylibjpeg-openjpeg", "'pylibjpeg[openjpeg]'")
+_CHARLS = _Choice("pyjpegls", "pyjpegls")
+
+#: Which plugin decodes a syntax. Syntaxes that are not here are not compressed.
+DECODERS = {
+    "1.2.840.10008.1.2.5": _Choice("pylibjpeg", "pylibjpeg-rle"),
+    f"{_JPEG}50": _Choice("pillow", "pillow"),
+    f"{_JPEG}51": _Choice("pylibjpeg", "pylibjpeg-libjpeg"),
+    **dict.fromkeys((f"{_JPEG}{number}" for number in (57, 70)), _GDCM),
+    **dict.fromkeys((f"{_JPEG}{number}" for number in (80, 81)), _CHARLS),
+    **dict.fromkeys((f"{_JPEG}{number}" for number in (90, 91, 201, 202, 203)), _OPENJPEG),
+}
+
+
+def missing_decoder(transfer_syntax: str) -> str | None:
+    """Return what to install to decode a syntax; None when it can be decoded already.
+
+    Raises
+    ------
+    LoadError
+        ``TRANSFER_SYNTAX`` when it encodes no still image.
+    """
+    decoder = decoder_of(transfer_syntax)
+    choice = DECODERS.get(transfer_syntax)
+    if choice is None or choice.plugin in decoder.available_plugins:
+        return None
+    return choice.install or choice.package
+
+
+def refuse_missing_decoders(transfer_syntaxes: Iterable[tuple[str, int]]) -> None:
+    """Raise one error for all the syntaxes of a cohort that cannot be decoded here.
+
+    Parameters
+    ----------
+    transfer_syntaxes
+        Each with the number of files it encodes.
+
+    Raises
+    ------
+    DecoderMissingError
+        Naming each syntax, how many files it concerns, and the command that installs all of it.
+    """
+    lacking = {
+        syntax: (files, package)
+        for syntax, files in transfer_syntaxes
+        if (package := missing_decoder(syntax)) is not None
+    }
+    if lacking:
+        listed = "; ".join(
+            f"{files} files in {UID(syntax).name} ({syntax})"
+            for syntax, (files, _) in sorted(lacking.items())
+        )
+        packages = " ".join(sorted({package for _, package in lacking.values()}))
+        raise DecoderMissingError(
+            f"no installed package decodes {listed}", advice=f"pip install {packages}"
+        )
+
+
+def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
+    """Return the stored values of one image or frame, and what decoded them.
+
+    Parameters
+    ----------
+    parsed
+        With its pixel data.
+    frame
+        Which frame, counted from 0; no other is decoded.
+
+    Returns
+    -------
+    stored : (rows, columns), of an integer type
+    decoder : str
+        The package that decoded them, with its version.
+
+    Raises
+    ------
+    PixelError
+        ``PIXELS_INVALID`` when decoding fails.
+    """
+    dataset, syntax = parsed.dataset, parsed.transfer_syntax
+    choice = DECODERS.get(str(syntax))
+    allocated = number_of(dataset, "BitsAllocated", int)
+    options: dict[str, Any] = {
+        "rows": dataset.Rows,
+        "columns": dataset.Columns,
+        "number_of_frames": number_of(dataset, "NumberOfFrames", int) or 1,
+        "samples_per_pixel": 1,
+        "photometric_interpretation": dataset.PhotometricInterpretation,
+        "bits_allocated": allocated,
+        "bits_stored": number_of(dataset, "BitsStored", int) or allocated,
+        "pixel_representation": number_of(dataset, "PixelRepresentation", int),
+        "pixel_keyword": "PixelData",
+        "pixel_vr": "OW",
+        # pydicom would cut off what does not fit into BitsStored; here it is refused instead.
+        "correct_unused_bits": False,
+    }
+    try:
+        stored, _ = decoder_of(str(syntax)).as_array(
+            dataset.PixelData,
+            index=frame,
+            raw=True,
+            decoding_plugin=choice.plugin if choice else "",
+            **options,
+        )
+    except Exception as error:  # each decoder raises its own classes
+        raise PixelError(
+            f"the pixels cannot be decoded from {syntax.name}: {type(error).__name__}",
+            advice="the file is damaged; export it again",
+        ) from None
+    if stored.shape != (dataset.Rows, dataset.Columns):
+        raise PixelError("the decoded image has another size than the header says")
+    return stored, _with_version(choice.package if choice else "pydicom")
+
+
+@functools.cache
+def _with_version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return package
