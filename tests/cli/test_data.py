@@ -59,3 +59,24 @@ def test_a_folder_that_cannot_be_written_is_refused(run: Run, tmp_path: Path) ->
     (tmp_path / "file").write_text("in the way")
     code, _, err = run("phantom", tmp_path / "file" / "below", "--patients", 4)
     assert (code, "[OUTPUT_UNWRITABLE]" in err) == (5, True)
+
+
+def test_a_saved_index_serves_every_command(
+    run: Run, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved"
+    first = run("index", phantom.dicom, "--saved", saved)
+    assert first[0] == 0
+    assert saved.stat().st_size > 10_000
+    assert run("index", phantom.dicom, "--saved", saved)[1] == first[1]
+    code, _, err = run("index", phantom.dicom, "--saved", phantom.labels)
+    assert (code, "[SAVED_INDEX_INVALID]" in err) == (3, True)
+
+
+def test_index_takes_a_zip(run: Run, phantom: PhantomCohort, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "export"), "zip", phantom.dicom)
+    code, out, _ = run("index", tmp_path / "export.zip", "--labels", phantom.labels)
+    assert code == 0
+    assert "24 studies of 24 patients (10 OPLL, 14 DSS)" in out
+    code, _, err = run("index", tmp_path / "export.zip", "--saved", tmp_path / "export.zip")
+    assert (code, "among the files" in err) == (2, True)

@@ -109,8 +109,10 @@ def test_folder_faults(tmp_path: Path) -> None:
         Loader().index(tmp_path / "nowhere")
     assert caught.value.code == "PATH_NOT_FOUND"
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(LoadError) as caught:
+    with pytest.raises(NoDicomError, match=r"1 files: not a DICOM file"):
         Loader().index(tmp_path / "file")
+    with pytest.raises(LoadError) as caught:
+        Loader().index("/dev/null")
     assert caught.value.code == "NOT_A_FOLDER"
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoDicomError, match="no study of 0 files"):

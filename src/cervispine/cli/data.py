@@ -11,6 +11,7 @@ from cervispine.cli.options import (
     AllowMissing,
     Data,
     Labels,
+    Saved,
     Seed,
     Strict,
     end_strictly,
@@ -53,10 +54,14 @@ def phantom(
 
 
 def index(
-    data: Data, labels: Labels = None, allow_missing: AllowMissing = False, strict: Strict = False
+    data: Data,
+    labels: Labels = None,
+    allow_missing: AllowMissing = False,
+    saved: Saved = None,
+    strict: Strict = False,
 ) -> None:
-    """Say what is there, what is refused and why. Writes nothing."""
-    cohort = index_folder(data)
+    """Say what is there, what is refused and why. Writes nothing, but with --saved."""
+    cohort = index_folder(data, saved=saved)
     try:
         if labels is not None:
             cohort = cohort.with_labels(labels, allow_missing=allow_missing)

@@ -21,6 +21,7 @@ __all__ = [
     "Out",
     "Readers",
     "Resume",
+    "Saved",
     "Seed",
     "Strict",
     "end_strictly",
@@ -28,7 +29,7 @@ __all__ = [
     "names_in",
 ]
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of DICOM, of any depth.")]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of DICOM, zip, or DICOMDIR.")]
 Labels = Annotated[
     Path | None, typer.Option(help="CSV with the columns patient,label (OPLL or DSS).")
 ]
@@ -44,6 +45,10 @@ AllowMissing = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder to write into.")]
 Seed = Annotated[int, typer.Option(help="Decides everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
+Saved = Annotated[
+    Path | None,
+    typer.Option(help="File that keeps what was read; a later index reads only what changed."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when any file was rejected.")]
 
 
@@ -58,12 +63,13 @@ def index_folder(
     *,
     sequences: Sequence[str] = ("T2",),
     allow_missing: bool = False,
+    saved: Path | None = None,
 ) -> Cohort:
-    """Index a folder with a progress bar, and label it where there are labels."""
+    """Index a source with a progress bar, and label it where there are labels."""
     from cervispine.loading import Loader
 
     with progress("reading headers") as report:
-        cohort = Loader(sequences=sequences).index(data, progress=report)
+        cohort = Loader(sequences=sequences).index(data, saved=saved, progress=report)
     return cohort if labels is None else cohort.with_labels(labels, allow_missing=allow_missing)
 
 

@@ -14,6 +14,7 @@ from cervispine.cli.options import (
     Out,
     Readers,
     Resume,
+    Saved,
     Seed,
     Strict,
     end_strictly,
@@ -28,7 +29,7 @@ __all__ = ["experiment", "predict", "train"]
 def experiment(
     data: Annotated[
         Path | None,
-        typer.Argument(metavar="DATA", help="Folder of DICOM; without it, the phantom cohort."),
+        typer.Argument(metavar="DATA", help="Folder, zip or DICOMDIR; without it, phantoms."),
     ] = None,
     *,
     out: Out,
@@ -44,6 +45,7 @@ def experiment(
     split: Annotated[
         Path | None, typer.Option(help="CSV with the columns patient,part; else one is drawn.")
     ] = None,
+    saved: Saved = None,
     seed: Seed = 0,
     resume: Resume = False,
     strict: Strict = False,
@@ -64,6 +66,7 @@ def experiment(
         backbones=names_in(backbones),
         preset=preset,
         split=split,
+        saved=saved,
         seed=seed,
         resume=resume,
     )
@@ -80,6 +83,7 @@ def train(
     out: Out,
     backbone: Annotated[str, typer.Option(help="An installed backbone.")] = "resnet50",
     epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 30,
+    saved: Saved = None,
     seed: Seed = 0,
     resume: Resume = False,
 ) -> None:
@@ -87,7 +91,7 @@ def train(
     from cervispine.classification import OPLLClassifier
     from cervispine.classification.checkpoints import remove_checkpoints
 
-    cohort = index_folder(data, labels, allow_missing=allow_missing)
+    cohort = index_folder(data, labels, allow_missing=allow_missing, saved=saved)
     if (out / "config.json").exists():
         raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
     classifier = OPLLClassifier(backbone=backbone, epochs=epochs, seed=seed)
@@ -101,13 +105,14 @@ def predict(
     data: Data,
     *,
     out: Annotated[Path, typer.Option(help="CSV to write: patient,model,score,call.")],
+    saved: Saved = None,
     strict: Strict = False,
 ) -> None:
     """Read a cohort with a saved model."""
     from cervispine.classification import OPLLClassifier
 
     classifier = OPLLClassifier.load(model)
-    cohort = index_folder(data, sequences=classifier.preprocessor_.sequences)
+    cohort = index_folder(data, sequences=classifier.preprocessor_.sequences, saved=saved)
     predictions = classifier.classify(cohort)
     predictions.to_csv(out)
     print(f"{len(predictions)} studies, {predictions.calls.sum()} called OPLL: {out}")

@@ -84,6 +84,7 @@ def run_experiment(
     backbones: Sequence[str] = BACKBONES,
     preset: str = "quick",
     split: str | Path | None = None,
+    saved: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
     progress: bool | None = None,
@@ -93,7 +94,7 @@ def run_experiment(
     Parameters
     ----------
     data
-        Folder of DICOM; None for the phantom cohort, which is synthetic throughout.
+        Folder, zip or DICOMDIR; None for the phantom cohort, which is synthetic throughout.
     out
         Folder of the run.
     labels
@@ -110,6 +111,8 @@ def run_experiment(
         "quick" or "paper".
     split
         split.csv, ``patient,part``; None to draw one by patient and label.
+    saved
+        File that keeps what was read of the data; see :meth:`cervispine.Loader.index`.
     seed
         Decides the phantoms, the split and every training.
     resume
@@ -163,7 +166,7 @@ def run_experiment(
                 readers=None if readers is None else Path(readers),
                 synthetic=False,
             )
-        cohort = _index(run, source, allow_missing, progress)
+        cohort = _index(run, source, allow_missing, saved, progress)
         parts = _split(run, cohort, settings, split, allow_missing, seed)
         table = _readers(source, parts["test"])
         preprocessor, predictions = _train(run, parts, settings, backbones, seed, progress)
@@ -200,11 +203,17 @@ def _phantom(run: RunFolder, settings: Preset, seed: int, progress: bool | None)
     )
 
 
-def _index(run: RunFolder, source: _Data, allow_missing: bool, progress: bool | None) -> Cohort:
+def _index(
+    run: RunFolder,
+    source: _Data,
+    allow_missing: bool,
+    saved: str | Path | None,
+    progress: bool | None,
+) -> Cohort:
     from cervispine.loading import Loader
 
     with run.timed("index"), progress_of("reading headers", shown=progress) as report:
-        cohort = Loader().index(source.dicom, progress=report)
+        cohort = Loader().index(source.dicom, saved=saved, progress=report)
     assert cohort.intake is not None
     cohort.intake.to_csv(run.path / "rejected.csv")
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,24 +124,6 @@ class Header:
     protocol: dict[str, float | str] = attrs.field(factory=dict)
     notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
     fault: Fault | None = None
-
-    def to_values(self) -> dict[str, Any]:
-        """Return all but the path, as JSON can hold it."""
-        values = attrs.asdict(self)
-        del values["path"]
-        return values
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any], path: Path) -> Header:
-        """Return the header that :meth:`to_values` came from.
-
-        Raises
-        ------
-        TypeError
-            When the values are not those of a header.
-        """
-        fault = values.get("fault")
-        return cls(**{**values, "path": path, "fault": Fault(**fault) if fault else None})
 
 
 def read_headers(path: Path, limits: Limits) -> tuple[Header, ...] | Problem:

@@ -4,19 +4,81 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from cervispine.exceptions import LoadError
+import attrs
+
 from cervispine.records import Problem
 
-__all__ = ["find_files"]
+__all__ = ["ARCHIVES", "NESTED", "Found", "FoundFile", "file_of", "find_files"]
+
+#: Archives that lie among the files are not opened: they may be bombs, or copies of the rest.
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+
+NESTED = Problem(
+    code="ARCHIVE_NESTED",
+    reason="an archive among the files is not opened: index it by itself",
+    fate="ignored",
+)
 
 
-def find_files(folder: str | Path) -> tuple[list[Path], list[Problem]]:
-    """Return every regular file under a folder, at any depth, in sorted order.
+class FoundFile(NamedTuple):
+    """One regular file; a bare tuple, since there may be a hundred thousand.
 
-    Links to folders are followed, each folder once, so that a loop of links ends. An intake names
-    a file by its number in this list, counted from 1: its name may be a patient's.
+    Parameters
+    ----------
+    name
+        What it is called inside its source, with "/" between folders. Never shown.
+    path
+        Where it can be opened.
+    size
+        In bytes.
+    stamp
+        Changes when the content does: the times of its last change, or a checksum.
+    changed
+        When it last changed, ns since 1970; 0 where the stamp is a checksum.
+    """
+
+    name: str
+    path: str
+    size: int
+    stamp: str
+    changed: int = 0
+
+
+def _in_order(files: Iterable[FoundFile]) -> tuple[FoundFile, ...]:
+    return tuple(sorted(files))
+
+
+def _as_tuple(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(problems)
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """What there is to read: files in the order of their names, and what was no file.
+
+    An intake names a file by its number in this order, counted from 1: its name may be a
+    patient's.
+    """
+
+    files: tuple[FoundFile, ...] = attrs.field(
+        converter=_in_order, repr=lambda files: f"<{len(files)} files>"
+    )
+    problems: tuple[Problem, ...] = attrs.field(default=(), converter=_as_tuple)
+
+    @property
+    def count(self) -> int:
+        """How many files there are, with those that cannot be read."""
+        return len(self.files) + sum(p.files for p in self.problems if p.fate != "noted")
+
+
+def find_files(folder: str | Path) -> Found:
+    """Find every regular file under a folder, at any depth.
+
+    Links to folders are followed, each folder once, so that a loop of links ends.
 
     Parameters
     ----------
@@ -25,56 +87,69 @@ def find_files(folder: str | Path) -> tuple[list[Path], list[Problem]]:
 
     Returns
     -------
-    files : list of Path
-    problems : list of Problem
-        Folders that could not be read, and sockets, pipes, devices and broken links.
-
-    Raises
-    ------
-    LoadError
-        ``PATH_NOT_FOUND`` or ``NOT_A_FOLDER``.
+    Found
+        Its problems are folders that could not be read, archives, which are not opened, and
+        sockets, pipes, devices, broken links and names that are too long.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        exists = folder.exists()
-        raise LoadError(
-            "this is a file, not a folder" if exists else "there is nothing at this path",
-            where=str(folder),
-            advice="give the folder that holds the DICOM files, at any depth",
-            code="NOT_A_FOLDER" if exists else "PATH_NOT_FOUND",
-        )
-    files: list[Path] = []
+    files: list[FoundFile] = []
     problems: list[Problem] = []
+    for item in _walk(os.fspath(folder)):
+        if isinstance(item, Problem):
+            problems.append(item)
+        elif item.name.lower().endswith(ARCHIVES):
+            problems.append(NESTED)
+        else:
+            files.append(item)
+    return Found(files=files, problems=problems)
+
+
+def _walk(folder: str) -> Iterator[FoundFile | Problem]:
+    # The folders still to be entered, the next one last, each with the name of what is in it.
+    # A walk through the names in order meets the real folder and a link to it in the same order
+    # everywhere.
+    waiting = [(folder, "")]
     seen: set[tuple[int, int]] = set()
+    while waiting:
+        folder, name = waiting.pop()
+        inside = []
+        try:
+            status = os.stat(folder)  # noqa: PTH116  making a Path takes as long as looking
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if _is_folder(entry):
+                        inside.append((entry.path, f"{name}{entry.name}/"))
+                    else:
+                        yield _file_or_problem(entry, name)
+        except OSError:
+            yield Problem(code="FOLDER_UNREADABLE", reason="a folder cannot be opened", files=0)
+        waiting += sorted(inside, reverse=True)
 
-    def unreadable(_: OSError) -> None:
-        problems.append(
-            Problem(code="FOLDER_UNREADABLE", reason="a folder cannot be opened", files=0)
-        )
 
-    for parent, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        # A walk through the names in order meets the real folder and a link to it in the same
-        # order everywhere.
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            try:
-                regular = stat.S_ISREG(path.stat().st_mode)
-            except OSError:
-                regular = False
-            if regular:
-                files.append(path)
-            else:
-                problems.append(
-                    Problem(
-                        code="NOT_A_FILE",
-                        reason="a broken link, pipe, socket or device",
-                        fate="ignored",
-                    )
-                )
-    return sorted(files), problems
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _file_or_problem(entry: os.DirEntry[str], name: str) -> FoundFile | Problem:
+    try:
+        status = entry.stat()
+        if stat.S_ISREG(status.st_mode):
+            return file_of(name + entry.name, entry.path, status)
+    except OSError:
+        pass
+    return Problem(
+        code="NOT_A_FILE",
+        reason="a broken link, pipe, socket or device, or too long a name",
+        fate="ignored",
+    )
+
+
+def file_of(name: str, path: str, status: os.stat_result) -> FoundFile:
+    """Describe a file; a tool that restores the time of its content still changes the other."""
+    modified, changed = status.st_mtime_ns, status.st_ctime_ns
+    return FoundFile(name, path, status.st_size, f"{modified}.{changed}", max(modified, changed))

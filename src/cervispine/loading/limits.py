@@ -11,7 +11,8 @@ __all__ = ["DEFAULT_LIMITS", "Limits"]
 class Limits:
     """Budgets checked from headers alone, so that a hostile file costs nothing.
 
-    A file or series beyond them is rejected with the code ``DECODE_BUDGET``. A 206 KB file can
+    A file or series beyond them is rejected with the code ``DECODE_BUDGET``, an archive with
+    ``ARCHIVE_UNSAFE``. A 206 KB file can
     inflate to 200 MB, and four header bytes can ask for 8 GiB; no sagittal series of the spine
     comes near these figures.
 
@@ -26,7 +27,12 @@ class Limits:
     series_bytes
         The most memory that the decoded pixels of a series may take, as float32.
     inflation
-        How many times larger the content of a deflated file may be than the file.
+        How many times larger the content of a deflated file, or all of an archive, may be than
+        the file.
+    archive_entries
+        How many files and folders an archive may hold.
+    archive_bytes
+        How much may be unpacked from an archive.
     """
 
     rows: int = 4096
@@ -35,6 +41,8 @@ class Limits:
     file_bytes: int = 256 * 2**20
     series_bytes: int = 2**30
     inflation: int = 100
+    archive_entries: int = 1_000_000
+    archive_bytes: int = 256 * 2**30
 
 
 #: The budgets of a loader that is not told others.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import functools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -21,23 +22,15 @@ from cervispine.exceptions import (
     PixelError,
     UsageError,
 )
-from cervispine.loading.decoders import refuse_missing_decoders
+from cervispine.loading.assembly import assemble
 from cervispine.loading.geometry import PLANES
 from cervispine.loading.headers import Header, read_headers
-from cervispine.loading.intake import find_files
-from cervispine.loading.kinds import NOTES
+from cervispine.loading.intake import Found
 from cervispine.loading.limits import DEFAULT_LIMITS, Limits
 from cervispine.loading.parsing import quiet_pydicom
 from cervispine.loading.pixels import Slice, read_slices
-from cervispine.loading.stacks import Refusal, Stack, sort_series
-from cervispine.loading.studies import (
-    choose_stacks,
-    drop_copies,
-    group_by,
-    problems_of,
-    refuse_study,
-    study_of,
-)
+from cervispine.loading.saved import NoIndex, Outcome, open_index
+from cervispine.loading.sources import Source, find
 from cervispine.loading.weighting import SEQUENCES
 from cervispine.records import Cohort, IntakeReport, Problem, Series, Study, Volume
 
@@ -56,7 +49,7 @@ _ERRORS: dict[str, type[LoadError]] = {
 
 @attrs.define(eq=False, kw_only=True, slots=False, repr=False)
 class Loader(BaseEstimator):  # type: ignore[misc]
-    """Read a folder of DICOM, refusing what is doubtful and accounting for every file.
+    """Read DICOM as hospitals export it, refusing what is doubtful and accounting for every file.
 
     Parameters
     ----------
@@ -86,22 +79,36 @@ class Loader(BaseEstimator):  # type: ignore[misc]
     limits: Limits = DEFAULT_LIMITS
 
     def index(
-        self, path: str | Path, *, progress: Callable[[int, int], None] | None = None
+        self,
+        source: Source,
+        *,
+        saved: str | os.PathLike[str] | None = None,
+        unpack_into: str | os.PathLike[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Cohort:
-        """Find the studies under a folder, from headers alone.
+        """Find the studies of a source, from headers alone.
 
         Neither the names nor the order of files decide anything. Files that are not meant
         (no DICOM, localizers, mosaics, derived images, other planes, other sequences, a second
         series of the same sequence) are ignored with a reason; what is meant but broken is
-        rejected with a reason. Items are named by series UID, or as ``file N``: the N-th of
-        :func:`~cervispine.loading.intake.find_files`, since names of files may name patients.
+        rejected with a reason. Items are named by series UID, or as ``file N``: the N-th in the
+        order of their names, since names of files may name patients.
 
         Parameters
         ----------
-        path
-            The folder; files may lie at any depth.
+        source
+            A folder, in which files may lie at any depth; a zip; a DICOMDIR; a DICOM file; or
+            any number of these.
+        saved
+            A file that keeps what was read, outside the source. A later index reads only what
+            has changed since, and one that was interrupted goes on where it was. It holds
+            identifiers of patients.
+        unpack_into
+            An empty folder to unpack a zip into; without it a private temporary one, which ends
+            with the process. Names of the unpacked files are numbers.
         progress
-            Called with the number of files read and the number found.
+            Called with the number of files read and the number found; before, with the number
+            of files unpacked.
 
         Returns
         -------
@@ -111,43 +118,32 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         UsageError
-            When a parameter of the loader cannot be meant.
+            When a parameter of the loader cannot be meant, the folder to unpack into holds
+            something (``OUTPUT_TAKEN``), the saved index would lie among the files, or another
+            process uses it (``RUN_LOCKED``).
         LoadError
-            ``PATH_NOT_FOUND``, ``NOT_A_FOLDER``; with ``on_problem="raise"`` any refusal.
+            ``PATH_NOT_FOUND``, ``NOT_A_FOLDER``, ``ARCHIVE_UNSAFE``, ``ARCHIVE_DAMAGED``,
+            ``DICOMDIR_UNSAFE``, ``SAVED_INDEX_INVALID``; with ``on_problem="raise"`` any refusal.
         NoDicomError
             When no study is usable.
         DecoderMissingError
             When series of the cohort cannot be decoded here, with what to install.
         """
         self._check_parameters()
-        files, problems = find_files(path)
-        found = len(files) + sum(problem.files for problem in problems)
-        headers: list[Header] = []
-        with quiet_pydicom():
-            for number, file in enumerate(files, start=1):
-                result = read_headers(file, self.limits)
-                if isinstance(result, Problem):
-                    problems.append(attrs.evolve(result, item=f"file {number}"))
-                else:
-                    headers += result
-                if progress is not None:
-                    progress(number, len(files))
-            studies, more = self._studies(headers)
-        problems += more
-        used = len({file for study in studies for each in study.series for file in each.files})
-        unused = {header.patient for header in headers} - {study.patient for study in studies}
-        intake = IntakeReport(
-            found=found, used=used, problems=tuple(problems), unused_patients=frozenset(unused)
-        )
+        found = find(source, self.limits, unpack_into=unpack_into, progress=progress)
+        with open_index(saved, source, found, self.limits) as index, quiet_pydicom():
+            outcome = index.outcome(
+                self._description(), lambda: self._take_in(found, index, progress)
+            )
         if self.on_problem == "raise":
-            _raise_first(problems)
-        if not studies:
+            _raise_first(outcome.intake.problems)
+        if not outcome.studies:
             raise NoDicomError(
-                f"no study of {found} files can be used:\n{intake.summary()}",
-                where=f"the folder given, with {len(files)} files",
+                f"no study of {found.count} files can be used:\n{outcome.intake.summary()}",
+                where=f"what was given, with {len(found.files)} files",
                 advice=f"it must hold {self.plane} MR series of {' and '.join(self.sequences)}",
             )
-        return Cohort(studies, intake)
+        return Cohort(outcome.studies, outcome.intake)
 
     def read(
         self,
@@ -232,53 +228,42 @@ class Loader(BaseEstimator):  # type: ignore[misc]
                 f"spacing_tolerance is at least 0 and under 0.5, not {self.spacing_tolerance!r}"
             )
 
-    def _studies(self, headers: Sequence[Header]) -> tuple[list[Study], list[Problem]]:
-        kept, refused = drop_copies(headers)
-        stacks: list[Stack] = []
-        for series in group_by(kept, lambda header: header.series_uid).values():
-            for part in sort_series(
-                series,
-                plane=self.plane,
-                sequences=self.sequences,
-                tolerance=self.spacing_tolerance,
-                limits=self.limits,
-            ):
-                if isinstance(part, Stack):
-                    stacks.append(part)
-                else:
-                    refused.append(part)
-        chosen, passed_over = self._choose(stacks)
-        refused += passed_over
-        self._refuse_missing_decoders(stack for study in chosen for stack in study)
-        studies = []
-        for study in chosen:
-            try:
-                studies.append(study_of(study, self.limits))
-            except LoadError as error:
-                refused += refuse_study(study, error)
+    def _description(self) -> str:
+        """Return the parameters that decide what the same files come to."""
+        return repr((self.plane, tuple(self.sequences), self.spacing_tolerance))
+
+    def _take_in(
+        self, found: Found, index: NoIndex, progress: Callable[[int, int], None] | None
+    ) -> Outcome:
+        headers: list[Header] = []
+        problems = list(found.problems)
+        for number, file in enumerate(found.files, start=1):
+            read = functools.partial(read_headers, Path(file.path), self.limits)
+            result = index.reading(number, read)
+            if isinstance(result, Problem):
+                problems.append(attrs.evolve(result, item=f"file {number}"))
+            else:
+                headers += result
+            if progress is not None:
+                progress(number, len(found.files))
+        studies, more = assemble(
+            headers,
+            plane=self.plane,
+            sequences=self.sequences,
+            tolerance=self.spacing_tolerance,
+            limits=self.limits,
+            index=index,
+        )
+        problems += more
         used = {file for study in studies for each in study.series for file in each.files}
-        return studies, [*problems_of(refused, used), *_notes(chosen)]
-
-    def _choose(self, stacks: Sequence[Stack]) -> tuple[list[list[Stack]], list[Refusal]]:
-        chosen: list[list[Stack]] = []
-        refused: list[Refusal] = []
-        for study in group_by(stacks, lambda stack: stack.headers[0].study_uid).values():
-            if len({stack.headers[0].patient for stack in study}) > 1:
-                conflict = LoadError("one study UID stands for several patients")
-                conflict.code = "UID_CONFLICT"
-                refused += refuse_study(study, conflict)
-                continue
-            best, passed_over = choose_stacks(study, self.sequences)
-            refused += passed_over
-            if best:
-                chosen.append(best)
-        return chosen, refused
-
-    def _refuse_missing_decoders(self, stacks: Iterable[Stack]) -> None:
-        files = Counter[str]()
-        for stack in stacks:
-            files[stack.headers[0].transfer_syntax] += _count_files(stack)
-        refuse_missing_decoders(sorted(files.items()))
+        unused = {header.patient for header in headers} - {study.patient for study in studies}
+        intake = IntakeReport(
+            found=found.count,
+            used=len(used),
+            problems=tuple(problems),
+            unused_patients=frozenset(unused),
+        )
+        return Outcome(tuple(studies), intake)
 
     def _check_unchanged(self, series: Series, index: int, header: Header) -> None:
         """Refuse a file that is no longer the slice that was indexed."""
@@ -314,27 +299,6 @@ def _raise_first(problems: Sequence[Problem]) -> None:
                 advice="mend or remove it, or index with on_problem='quarantine'",
                 code=problem.code,
             )
-
-
-def _notes(studies: Iterable[Sequence[Stack]]) -> list[Problem]:
-    """Return what is to be known of series that are used all the same."""
-    return [
-        Problem(
-            code=note.code,
-            reason=note.reason,
-            item=stack.headers[0].series_uid,
-            fate="noted",
-            files=_count_files(stack),
-        )
-        for study in studies
-        for stack in study
-        for note in NOTES
-        if any(note.code in header.notes for header in stack.headers)
-    ]
-
-
-def _count_files(stack: Stack) -> int:
-    return len({header.path for header in stack.headers})
 
 
 def _by_file(series: Series, wanted: Iterable[int]) -> list[list[int]]:

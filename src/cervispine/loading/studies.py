@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections import defaultdict
@@ -16,6 +17,7 @@ from cervispine.loading.headers import Header
 from cervispine.loading.kinds import Fault
 from cervispine.loading.limits import Limits
 from cervispine.loading.pixels import fingerprint
+from cervispine.loading.saved import NoIndex
 from cervispine.loading.stacks import Refusal, Stack
 from cervispine.records import Problem, Series, Study
 
@@ -32,13 +34,15 @@ def group_by(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
     return dict(sorted(groups.items()))
 
 
-def drop_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Refusal]]:
+def drop_copies(headers: Sequence[Header], index: NoIndex) -> tuple[list[Header], list[Refusal]]:
     """Keep one of each group of identical files; mark the series of files that contradict.
 
     Parameters
     ----------
     headers
         Every slice found.
+    index
+        Remembers the hashes of files.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def drop_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Refusal]]
         by_file = list(group_by(same, lambda header: str(header.path)).values())
         if len(by_file) == 1:
             kept += same
-        elif len({_content(one[0].path) for one in by_file}) == 1:
+        elif len({_content(one[0].path, index) for one in by_file}) == 1:
             kept += by_file[0]
             again = tuple(header for one in by_file[1:] for header in one)
             fault = Fault("DUPLICATE_FILE", "a copy of a file that is there already", ignored=True)
@@ -64,11 +68,14 @@ def drop_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Refusal]]
     return kept, copies
 
 
-def _content(path: Path) -> str:
+def _content(path: Path, index: NoIndex) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        (content,) = index.facts(
+            path, "content", lambda: (hashlib.sha256(path.read_bytes()).hexdigest(),)
+        )
     except OSError:
         return f"unreadable: {path}"
+    return content
 
 
 def choose_stacks(
@@ -139,7 +146,7 @@ def _passed_over(stack: Stack, chosen: Stack) -> Fault:
     return Fault("SERIES_PASSED_OVER", text, ignored=True)
 
 
-def study_of(stacks: Sequence[Stack], limits: Limits) -> Study:
+def study_of(stacks: Sequence[Stack], limits: Limits, index: NoIndex) -> Study:
     """Return the study made of the stacks chosen, with a fingerprint of each one's middle slice.
 
     Raises
@@ -151,7 +158,12 @@ def study_of(stacks: Sequence[Stack], limits: Limits) -> Study:
     series = []
     for stack in stacks:
         middle = stack.headers[len(stack.headers) // 2]
-        series.append(_series(stack, *fingerprint(middle.path, middle.frame, limits)))
+        pixel_hash, appearance = index.facts(
+            middle.path,
+            f"fingerprint {middle.frame}",
+            functools.partial(fingerprint, middle.path, middle.frame, limits),
+        )
+        series.append(_series(stack, pixel_hash, appearance))
     return Study(patient=first.patient, uid=first.study_uid, series=tuple(series))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cervispine.exceptions import ResourceError
 
-__all__ = ["make_folder", "write_bytes", "write_json", "write_text"]
+__all__ = ["make_folder", "unwritable", "write_bytes", "write_json", "write_text"]
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -38,7 +38,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -75,11 +75,12 @@ def make_folder(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     return folder
 
 
-def _unwritable(path: Path, error: OSError) -> ResourceError:
+def unwritable(path: Path, error: OSError) -> ResourceError:
+    """Return the error of a file or folder that cannot be written (``OUTPUT_UNWRITABLE``)."""
     return ResourceError(
         f"cannot write here: {error.strerror or type(error).__name__}",
         where=str(path),

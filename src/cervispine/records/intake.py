@@ -109,5 +109,5 @@ class IntakeReport:
         writer.writerow(["item", "code", "reason"])
         for problem in self.problems:
             if problem.fate != "noted":
-                writer.writerow([safe_cell(problem.item), problem.code, problem.reason])
+                writer.writerow([safe_cell(problem.item), problem.code, safe_cell(problem.reason)])
         write_text(Path(path), buffer.getvalue())

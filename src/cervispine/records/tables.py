@@ -41,8 +41,8 @@ TableLike: TypeAlias = "str | Path | Mapping[str, str] | pd.DataFrame"
 #: How many faults an error lists before it only counts the rest.
 FAULTS_SHOWN = 20
 
-#: What makes a spreadsheet take a cell for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: What makes a spreadsheet take a cell for a formula; the wide forms, one in Japanese.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", *"\uff1d\uff0b\uff0d\uff20")
 
 MARK = "'"
 

@@ -75,7 +75,7 @@ def save_cases(
                 name = f"{model.replace(':', '-')}-{kind}.png"
                 pixels = preprocessor.transform([study])[0].numpy()
                 write_bytes(folder / name, _png(pixels[preprocessor.slices // 2], mark))
-                row = (CLASSES[truth], study.attributes.get("type", ""), CLASSES[call])
+                row = (CLASSES[truth], safe_cell(study.attributes.get("type", "")), CLASSES[call])
                 score = f"{predictions.probabilities[index]:.3f}"
                 writer.writerow([name, safe_cell(study.patient), *row, score])
     write_text(folder / "cases.csv", buffer.getvalue())

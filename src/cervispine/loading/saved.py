@@ -1,0 +1,217 @@
+"""What reading each file gave, kept between two indexes, so that only what is new is read.
+
+What comes out of a saved index is checked to be of the kinds of values that went in; what it says
+of an image is checked once more against the image when its pixels are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+import attrs
+from cattrs.preconf.json import make_converter
+
+from cervispine.exceptions import CervispineError, UsageError
+from cervispine.loading.headers import Header
+from cervispine.loading.intake import Found, FoundFile
+from cervispine.loading.limits import Limits
+from cervispine.loading.sources import Source, paths_of
+from cervispine.loading.store import Store, invalid
+from cervispine.records import IntakeReport, Problem, Series, Study
+
+__all__ = ["NoIndex", "Outcome", "Reading", "SavedIndex", "open_index"]
+
+#: File systems count the time of a change in steps. A file that changed within one step before
+#: it was read may change again without a trace, and is not remembered; ns.
+STEP_OF_TIME = 50_000_000
+
+#: What reading a file gives: a header for each slice, or why there is none.
+Reading = tuple[Header, ...] | Problem
+
+
+@attrs.frozen
+class Outcome:
+    """What an index comes to."""
+
+    studies: tuple[Study, ...]
+    intake: IntakeReport
+
+
+class NoIndex:
+    """An index that remembers nothing: every file is read."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End; nothing is kept."""
+
+    def reading(
+        self,
+        number: int,  # noqa: ARG002  needed to remember
+        read: Callable[[], Reading],
+    ) -> Reading:
+        """Return what reading the N-th file gives, counted from 1."""
+        return read()
+
+    def facts(
+        self,
+        path: Path,  # noqa: ARG002
+        kind: str,  # noqa: ARG002
+        compute: Callable[[], tuple[str, ...]],
+    ) -> tuple[str, ...]:
+        """Return what is known of a file beside its headers, such as a hash of its pixels."""
+        return compute()
+
+    def outcome(self, loader: str, decide: Callable[[], Outcome]) -> Outcome:  # noqa: ARG002
+        """Return what all files come to for a loader, described by its parameters."""
+        return decide()
+
+
+class SavedIndex(NoIndex):
+    """An index in a file; a context manager, which keeps what was read however it ends.
+
+    Parameters
+    ----------
+    path
+        The file, made where it does not exist, readable by this user alone: it holds
+        identifiers of patients.
+    found
+        The files to index. One is read again when its size or a time of its has changed.
+    limits
+        The budgets under which files are read; what was read under others is read again.
+
+    Raises
+    ------
+    LoadError
+        ``SAVED_INDEX_INVALID``, also later, when a value turns out to be damaged.
+    UsageError, ResourceError
+        See :class:`~cervispine.loading.store.Store`.
+    """
+
+    def __init__(self, path: Path, found: Found, limits: Limits) -> None:
+        self._found = found
+        self._numbers = {file.path: number for number, file in enumerate(found.files)}
+        #: False once something was read that is not to be remembered.
+        self._complete = True
+        # A path is kept as the number of its file, which says nothing and is right after a move.
+        self._converter = make_converter(detailed_validation=False, forbid_extra_keys=True)
+        self._converter.register_unstructure_hook(Path, lambda path: self._numbers[str(path)])
+        self._converter.register_structure_hook(
+            Path, lambda number, _: Path(found.files[number].path)
+        )
+        fields = [
+            field.name for record in (Header, Study, Series) for field in attrs.fields(record)
+        ]
+        versions = [version("cervispine"), version("pydicom")]
+        self._store = Store(path, json.dumps([versions, fields, attrs.asdict(limits)]))
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+
+    def reading(self, number: int, read: Callable[[], Reading]) -> Reading:
+        """Return what the N-th file gave before, or read it."""
+        file = self._found.files[number - 1]
+        saved = self._store.reading(_key(file, "headers"))
+        if saved is not None:
+            with self._trusting_nothing():
+                return self._reading_of(number, saved)
+        result = read()
+        if isinstance(result, Problem) and result.code == "FILE_UNREADABLE":
+            # It may be readable next time, and look the same.
+            self._complete = False
+        else:
+            kind = "problem" if isinstance(result, Problem) else "headers"
+            values = [kind, self._converter.unstructure(result)]
+            self._remember(file, "headers", json.dumps(values))
+        return result
+
+    def facts(
+        self, path: Path, kind: str, compute: Callable[[], tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        """Return what was found out before, or find it out."""
+        file = self._found.files[self._numbers[str(path)]]
+        saved = self._store.reading(_key(file, kind))
+        if saved is not None:
+            with self._trusting_nothing():
+                return self._converter.loads(saved, tuple[str, ...])
+        facts = compute()
+        self._remember(file, kind, json.dumps(facts))
+        return facts
+
+    def outcome(self, loader: str, decide: Callable[[], Outcome]) -> Outcome:
+        """Return what these very files came to before, or decide it."""
+        key = loader, self._digest()
+        saved = self._store.outcome(key)
+        if saved is not None:
+            with self._trusting_nothing():
+                return self._converter.loads(saved, Outcome)
+        outcome = decide()
+        self._store.keep_only(os.fsencode(file.name) for file in self._found.files)
+        if self._complete:
+            self._store.put_outcome(key, self._converter.dumps(outcome))
+        return outcome
+
+    def _reading_of(self, number: int, saved: str) -> Reading:
+        kind, values = json.loads(saved)
+        if kind == "problem":
+            return self._converter.structure(values, Problem)
+        # Its number among the files is what a file does not keep.
+        return tuple(
+            self._converter.structure({**each, "path": number - 1}, Header) for each in values
+        )
+
+    def _remember(self, file: FoundFile, kind: str, value: str) -> None:
+        if time.time_ns() - file.changed < STEP_OF_TIME:
+            self._complete = False
+        else:
+            self._store.put_reading(_key(file, kind), value)
+
+    def _digest(self) -> str:
+        """Return a hash of all that was found: names, sizes, times, and what was no file."""
+        files = [f"{file.name}\0{file.size}\0{file.stamp}" for file in self._found.files]
+        listing = "\n".join(files) + str(self._found.problems)
+        return hashlib.sha256(os.fsencode(listing)).hexdigest()
+
+    @contextlib.contextmanager
+    def _trusting_nothing(self) -> Iterator[None]:
+        try:
+            yield
+        except CervispineError:
+            raise
+        except Exception:  # whatever a value of the wrong kind makes anybody raise
+            raise invalid(self._store.path) from None
+
+
+def open_index(
+    saved: str | os.PathLike[str] | None, source: Source, found: Found, limits: Limits
+) -> NoIndex:
+    """Return the saved index, or one that remembers nothing where none is wanted.
+
+    Raises
+    ------
+    UsageError
+        When it would lie among the files of the source, to which nothing is ever added.
+    """
+    if saved is None:
+        return NoIndex()
+    path = Path(saved).absolute()
+    if any(given in (path, *path.parents) for given in paths_of(source)):
+        raise UsageError(
+            "the saved index would lie among the files that it is about",
+            where=str(path),
+            advice="name a file outside the data",
+        )
+    return SavedIndex(path, found, limits)
+
+
+def _key(file: FoundFile, kind: str) -> tuple[bytes, str, int, str]:
+    return os.fsencode(file.name), kind, file.size, file.stamp
