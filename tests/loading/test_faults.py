@@ -70,6 +70,21 @@ REJECTED = {
     "one of another echo": (only(0, set_(EchoTime=80)), "SERIES_MIXED"),
     "two patients": (only(0, set_(PatientID="8")), "UID_CONFLICT"),
     "too large": (set_(Rows=20000, Columns=20000), "DECODE_BUDGET"),
+    "slope zero": (only(2, set_(RescaleSlope=0)), "VALUE_INVALID"),
+    "slope that float32 takes for zero": (set_(RescaleSlope=1e-46), "VALUE_INVALID"),
+    "slope that overflows": (set_(RescaleSlope=1e300), "VALUE_INVALID"),
+    "intercept that overflows": (set_(RescaleIntercept=-1e39), "VALUE_INVALID"),
+    "highest bit elsewhere": (set_(BitsStored=12, HighBit=15), "VALUE_INVALID"),
+    "more bits stored than allocated": (set_(BitsStored=20, HighBit=19), "VALUE_INVALID"),
+    "one bit": (set_(BitsAllocated=1, BitsStored=1, HighBit=0), "VALUE_INVALID"),
+    "sign of a third kind": (set_(PixelRepresentation=2), "VALUE_INVALID"),
+    "MR image of another modality": (set_(Modality="CT"), "VALUE_INVALID"),
+    "sign flipped": (
+        set_(BitsStored=12, HighBit=11, PixelData=np.arange(-240, 240, dtype="<i2").tobytes()),
+        "PIXELS_INVALID",
+    ),
+    "all one value": (set_(PixelData=b"\7\0" * 480), "IMAGE_DEGENERATE"),
+    "all zero": (set_(PixelData=bytes(960)), "IMAGE_DEGENERATE"),
     "pixels cut": (only(3, set_(PixelData=b"\0" * 100)), "DICOM_TRUNCATED"),
 }  # fmt: skip
 
@@ -131,20 +146,39 @@ def test_rounding_of_positions_is_no_fault(tmp_path: Path, Series: Any) -> None:
 
 
 def test_numbers_that_are_none(good: Path, Series: Any, check: Any) -> None:
-    for number, (keyword, text) in enumerate(
-        [
-            (b"ECHO", b"1,5 "),
-            (b"ECHO", b"1e999 "),
-            (b"ECHO", b"NaN "),
-            (b"ECHO", b"abc "),
-        ]
-    ):
+    texts = [b"1,5", b"1e999", b"NaN", b"abc", b"1.2e400"]
+    keywords = ["EchoTime", "RescaleSlope", "SliceThickness", "EchoTime", "RepetitionTime"]
+    for number, (keyword, text) in enumerate(zip(keywords, texts, strict=True)):
         series = Series(study=f"1.2.4.{number}", series=f"1.2.4.{number}.1")
-        for path in series.write(good / f"{number}", change=set_(EchoTime="100.25")):
+        for path in series.write(good / f"{number}", change=set_(**{keyword: "100.2500"})):
             content = path.read_bytes()
-            assert content.count(b"100.25") == 1, keyword
-            path.write_bytes(content.replace(b"100.25", text.ljust(6)))
-    check(Loader().index(good), "VALUE_INVALID", "rejected", 20)
+            assert content.count(b"100.2500") == 1, keyword
+            path.write_bytes(content.replace(b"100.2500", text.ljust(8)))
+    check(Loader().index(good), "VALUE_INVALID", "rejected", 25)
+
+
+def test_comma_decimals_of_geometry(good: Path, Series: Any, check: Any) -> None:
+    for path in Series(pixel_spacing=(0.8125, 0.8125)).write(good / "bad"):
+        path.write_bytes(path.read_bytes().replace(b"0.8125", b"0,8125"))
+    check(Loader().index(good), "VALUE_INVALID", "rejected", 5)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_charsets_that_lie_or_do_not_exist(good: Path, Series: Any) -> None:
+    for number, charset in enumerate(["ISO 2022 IR 87", "ISO_IR 192", "NONSENSE", ["", "x"]]):
+        name = f"1.2.5.{number}"
+
+        def lie(_: int, dataset: Dataset, charset: Any = charset) -> None:
+            dataset.PatientName = "Yamada^Tarou"
+            dataset.SpecificCharacterSet = charset
+            dataset.SeriesDescription = "t2 sag"
+
+        series = Series(patient=f"p{number}", study=name, series=f"{name}.1")
+        for path in series.write(good / str(number), change=lie):
+            broken = path.read_bytes().replace(b"Yamada^Tarou", b"\x1b$B;3EDB\xff\xc3^ ")
+            path.write_bytes(broken)
+    cohort = Loader(on_problem="raise").index(good)
+    assert cohort.patients == ("good", "p0", "p1", "p2", "p3")
 
 
 def test_one_uid_for_two_images(good: Path, Series: Any) -> None:

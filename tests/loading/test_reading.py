@@ -54,7 +54,7 @@ def test_read_refuses_what_changed_since(tmp_path: Path, Series: Any) -> None:
     ("elements", "code"),
     [
         ({"PixelData": b"\7\0" * 480}, "IMAGE_DEGENERATE"),
-        ({"RescaleSlope": 0}, "VALUE_INVALID"),
+        ({"RescaleIntercept": 1e11}, "IMAGE_DEGENERATE"),
         ({"BitsStored": 9, "HighBit": 8}, "PIXELS_INVALID"),
     ],
 )

@@ -8,6 +8,7 @@ sources     any of these, or a list of them -> files
 elements    an element of a data set -> text, number, UID
 kinds       what kind of image a file holds, and whether it can be a slice
 frames      the frames of a multi-frame image, each as an image of its own
+checks      what a header says of the pixels, before any is decoded
 headers     file -> Headers, one a slice: the few values that decide, checked one by one
 store       a file that keeps values under keys, whole after every interruption
 saved       what reading each file gave, so that only what is new is read again

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from cervispine.exceptions import GeometryError, LoadError
+from cervispine.loading.checks import check_image, check_rescale
 from cervispine.loading.elements import (
     Elements,
     list_of,
@@ -33,7 +34,7 @@ from cervispine.loading.kinds import (
     words_of,
 )
 from cervispine.loading.limits import Limits
-from cervispine.loading.parsing import Parsed, decoder_of, parse
+from cervispine.loading.parsing import Parsed, parse
 from cervispine.loading.weighting import weighting
 from cervispine.records import Problem
 
@@ -55,7 +56,8 @@ HEADER_TAGS = (
         "EchoTrainLength", "TriggerTime", "DiffusionBValue", "StudyInstanceUID",
         "SeriesInstanceUID", "AcquisitionNumber", "ImagePositionPatient",
         "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier",
-        "PixelSpacing", "BitsAllocated", "BurnedInAnnotation",
+        "PixelSpacing", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+        "RescaleSlope", "RescaleIntercept", "BurnedInAnnotation",
     ),
 )  # fmt: skip
 
@@ -194,7 +196,7 @@ def headers_of(
     common = _common(parsed, path)
     try:
         frames = elements_of(parsed)
-        _check_image(parsed, common, limits)
+        check_image(parsed, limits)
     except LoadError as error:
         return (attrs.evolve(common, fault=Fault(error.code, error.what)),)
     if frames is None:
@@ -224,23 +226,6 @@ def _common(parsed: Parsed, path: Path) -> Header:
     )
 
 
-def _check_image(parsed: Parsed, header: Header, limits: Limits) -> None:
-    decoder_of(header.transfer_syntax)
-    if not text_of(parsed.dataset, "PhotometricInterpretation"):
-        raise LoadError("the file ends before its image is described", code="DICOM_TRUNCATED")
-    if header.rows > limits.rows or header.columns > limits.columns:
-        raise LoadError(
-            f"an image of {header.rows} x {header.columns} pixels", code="DECODE_BUDGET"
-        )
-    frames = number_of(parsed.dataset, "NumberOfFrames", int) or 1
-    bits = number_of(parsed.dataset, "BitsAllocated", int) or 0
-    compressed = parsed.transfer_syntax.is_compressed and parsed.pixel_bytes is None
-    if not compressed and (parsed.pixel_bytes or 0) < frames * header.rows * header.columns * (
-        bits // 8
-    ):
-        raise LoadError("fewer pixels than rows x columns", code="DICOM_TRUNCATED")
-
-
 def _slice(header: Header, elements: Elements) -> Header:
     """Return the header of one slice, with its own values or with its fault."""
     try:
@@ -250,6 +235,7 @@ def _slice(header: Header, elements: Elements) -> Header:
             return attrs.evolve(header, fault=fault)
         if not header.patient:
             raise LoadError("the patient has no identifier", code="PATIENT_ID_MISSING")
+        check_rescale(elements)
         return attrs.evolve(
             header,
             **_geometry(elements),

@@ -14,17 +14,13 @@ from pydicom import Dataset
 
 from cervispine.exceptions import LoadError, PixelError
 from cervispine.loading.decoders import decode, refuse_missing_decoders
-from cervispine.loading.elements import Elements, number_of, tags_of
+from cervispine.loading.elements import Elements, number_of
 from cervispine.loading.headers import HEADER_TAGS, Header, elements_of, headers_of
 from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import parse
 from cervispine.records.identity import appearance_of
 
-__all__ = ["PIXEL_TAGS", "Slice", "fingerprint", "read_slices"]
-
-PIXEL_TAGS = tags_of(
-    "BitsStored", "HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope"
-)  # fmt: skip
+__all__ = ["Slice", "fingerprint", "read_slices"]
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +57,7 @@ def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str
     LoadError, PixelError
         As :func:`read_slices`.
     """
-    parsed = parse(path, (*HEADER_TAGS, *PIXEL_TAGS), limits, pixels=True)
+    parsed = parse(path, HEADER_TAGS, limits, pixels=True)
     decoded, _ = decode(parsed, frame or 0)
     stored = _checked(decoded, parsed.dataset)
     content = hashlib.sha256(f"{stored.shape}".encode())
@@ -91,14 +87,14 @@ def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> lis
     Raises
     ------
     LoadError
-        As :func:`~cervispine.loading.parsing.parse`; ``VALUE_INVALID`` for a slope of zero;
+        As :func:`~cervispine.loading.parsing.parse`, and as the header's fault;
         ``CHANGED_SINCE_INDEX`` when the file has no such frame.
     PixelError
         ``PIXELS_INVALID`` when decoding fails, ``IMAGE_DEGENERATE`` for a constant image.
     DecoderMissingError
         When no installed package decodes the file.
     """
-    parsed = parse(path, (*HEADER_TAGS, *PIXEL_TAGS), limits, pixels=True)
+    parsed = parse(path, HEADER_TAGS, limits, pixels=True)
     wanted = [frame for frame in frames if frame is not None]
     headers = headers_of(parsed, path, limits, only=wanted)
     for header in headers:
@@ -123,8 +119,6 @@ def _rescale(
     stored = _checked(stored, dataset)
     slope = number_of(own, "RescaleSlope", float)
     intercept = number_of(own, "RescaleIntercept", float) or 0.0
-    if slope == 0:
-        raise LoadError("RescaleSlope is zero", code="VALUE_INVALID")
     values = stored.astype(np.float32)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         # The same picture stored as MONOCHROME2 has lowest + highest - value.
@@ -133,6 +127,8 @@ def _rescale(
         values *= np.float32(slope)
     if intercept:
         values += np.float32(intercept)
+        if values.min() == values.max():
+            raise PixelError("the intercept swallows the image", code="IMAGE_DEGENERATE")
     return values
 
 
