@@ -74,7 +74,7 @@ def test_predictions_agree_with_each_other(cohort: Cohort, fitted: OPLLClassifie
     calls = fitted.predict(cohort)
     assert np.array_equal(calls, probabilities[:, 1] >= fitted.threshold_)
     assert fitted.score(cohort, cohort.labels) == (calls == cohort.labels).mean()
-    predictions = fitted.classify(cohort)
+    predictions = fitted.classify(cohort, allow_training_patients=True)
     assert predictions.patients == cohort.patients
     assert np.array_equal(predictions.calls, calls)
     assert predictions.provenance["seed"] == 0

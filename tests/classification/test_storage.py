@@ -42,7 +42,7 @@ def test_a_saved_model_reads_as_before(
     assert again.history_ == fitted.history_
     assert again.get_params()["learning_rate"] == fitted.learning_rate
     assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md", "config.json", "model.safetensors", "training.json",
+        "README.md", "config.json", "model.safetensors", "trained_on.json", "training.json",
     ]  # fmt: skip
 
 

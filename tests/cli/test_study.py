@@ -29,9 +29,14 @@ def test_train_and_predict(run: Run, phantom: PhantomCohort, tmp_path: Path) -> 
     )
     assert (code, "RUN_EXISTS" in err) == (2, True)
     scores = tmp_path / "scores.csv"
-    code, out, _ = run("predict", tmp_path / "model", phantom.dicom, "--out", scores)
+    code, _, err = run("predict", tmp_path / "model", phantom.dicom, "--out", scores)
+    assert (code, "LEAKAGE_TRAINING" in err, scores.exists()) == (3, True, False)
+    code, out, _ = run(
+        "predict", tmp_path / "model", phantom.dicom, "--out", scores, "--allow-training-patients"
+    )
     assert code == 0
     assert "24 studies" in out
+    assert "compared with those the model was trained on: nothing" in out
     with scores.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["patient"] for row in rows] == list(cohort.patients)

@@ -17,22 +17,24 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from cervispine.backbones import build_backbone, find_backbone
+from cervispine.backbones import build_backbone
 from cervispine.classification.calibration import fit_temperature, positive_probability
 from cervispine.classification.hardware import choose_device, choose_precision, within_memory
 from cervispine.classification.inputs import labelled_studies, validation_part
+from cervispine.classification.memory import TrainedOn
 from cervispine.classification.pooling import (
     FEATURES,
     AttentionOverSlices,
     PooledSlices,
     check_pooling,
 )
+from cervispine.classification.record import training_record
 from cervispine.classification.training import Images, Recipe, margins_of, train
 from cervispine.evaluation import choose_threshold
 from cervispine.exceptions import UsageError
 from cervispine.preprocessing import Preprocessor
 from cervispine.progress import progress
-from cervispine.records import Predictions, Study
+from cervispine.records import Key, Predictions, Study
 from cervispine.records.files import make_folder
 
 __all__ = ["Classifier", "OPLLClassifier"]
@@ -91,6 +93,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         [0, 1].
     history_ : tuple of dict
         Training loss, validation loss and validation AUC of each epoch.
+    trained_on_ : TrainedOn
+        Hashes of the images it was fitted on, and of the patients where there was a key.
     record_ : dict
         How it was trained: versions, device, precision, numbers of patients, best epoch.
     """
@@ -123,6 +127,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         run_dir: str | Path | None = None,
         resume: bool = False,
+        key: Key | None = None,
     ) -> Self:
         """Train on studies.
 
@@ -137,6 +142,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         resume
             Continue from the newest whole checkpoint in ``run_dir``; refused when parameters,
             data or versions differ.
+        key
+            With it the model knows its patients again, and not only their images; see
+            :meth:`classify`.
 
         Raises
         ------
@@ -202,7 +210,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.module_ = network
         self.device_ = device
         self.history_ = trained.history
-        self.record_ = self._record(studies, truth, held_out, recipe, trained.best_epoch)
+        self.record_ = training_record(
+            self.backbone, self.epochs, recipe, studies, truth, held_out, trained.best_epoch
+        )
+        self.trained_on_ = TrainedOn.of(studies, key)
         return self
 
     def decision_function(self, X: Sequence[Study]) -> NDArray[np.float64]:
@@ -222,15 +233,38 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return int64 (n,): 1 where the probability reaches ``threshold_``."""
         return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
 
-    def classify(self, X: Sequence[Study]) -> Predictions:
-        """Return probabilities and calls with the patients they belong to and their provenance."""
+    def classify(
+        self, X: Sequence[Study], *, key: Key | None = None, allow_training_patients: bool = False
+    ) -> Predictions:
+        """Return probabilities and calls with the patients they belong to and their provenance.
+
+        Studies that the model was fitted on are refused here, and so by every command; the
+        methods of scikit-learn (``predict``, ``predict_proba``, ``score``) read whatever they
+        are given, as cross-validation and learning curves need.
+
+        Parameters
+        ----------
+        X
+            Studies.
+        key
+            That of the training: other images of the same patients are known too.
+        allow_training_patients
+            Read them all the same.
+
+        Raises
+        ------
+        LeakageError
+            The model was fitted on some of them (``LEAKAGE_TRAINING``).
+        """
+        check_is_fitted(self)
+        compared = "nothing" if allow_training_patients else self.trained_on_.refuse(X, key)
         probabilities = self.predict_proba(X)[:, 1]
         return Predictions(
             patients=tuple(study.patient for study in X),
             probabilities=probabilities,
             threshold=self.threshold_,
             model=self.backbone,
-            provenance=self.record_,
+            provenance={**self.record_, "compared_with_training": compared},
         )
 
     def save(self, folder: str | Path) -> Path:
@@ -314,35 +348,6 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.validation, float):
             parameters.pop("validation")
         return parameters
-
-    def _record(
-        self,
-        studies: Sequence[Study],
-        truth: NDArray[np.int64],
-        held_out: NDArray[np.bool_],
-        recipe: Recipe,
-        best_epoch: int,
-    ) -> dict[str, Any]:
-        from cervispine import __version__
-
-        backbone = find_backbone(self.backbone)
-        patients = np.array([study.patient for study in studies])
-        return {
-            "cervispine": __version__,
-            "torch": torch.__version__,
-            "backbone": self.backbone,
-            "backbone_distribution": backbone.distribution,
-            "backbone_version": backbone.version,
-            "device": str(recipe.device),
-            "precision": str(recipe.precision).removeprefix("torch."),
-            "seed": self.seed,
-            "best_epoch": best_epoch + 1,
-            "epochs": self.epochs,
-            "training_patients": len(set(patients[~held_out])),
-            "validation_patients": len(set(patients[held_out])),
-            "positive": int(truth.sum()),
-            "negative": int((1 - truth).sum()),
-        }
 
     def __getstate__(self) -> dict[str, Any]:
         # A model fitted on a GPU must open on a machine without one.

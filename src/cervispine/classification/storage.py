@@ -13,6 +13,7 @@ import numpy as np
 from cervispine.backbones import find_backbone
 from cervispine.classification.card import model_card
 from cervispine.classification.hardware import choose_device
+from cervispine.classification.memory import TrainedOn
 from cervispine.exceptions import ModelFormatError, ProvenanceWarning, UsageError
 from cervispine.preprocessing import Preprocessor
 from cervispine.records.files import make_folder, write_bytes, write_json, write_text
@@ -28,6 +29,7 @@ FORMAT = "cervispine/model"
 VERSION = 1
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+TRAINED_ON = "trained_on.json"
 
 #: No configuration that cervispine writes comes near this many bytes.
 LARGEST_CONFIG = 1_000_000
@@ -47,6 +49,8 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
     write_bytes(folder / WEIGHTS, weights)
     write_json(folder / "training.json", {"epochs": list(classifier.history_)})
     write_text(folder / "README.md", model_card(classifier))
+    trained_on = json.dumps(classifier.trained_on_.to_dict(), indent=1).encode()
+    write_bytes(folder / TRAINED_ON, trained_on)
     config = {
         "format": FORMAT,
         "version": VERSION,
@@ -57,6 +61,7 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
         "threshold": classifier.threshold_,
         "temperature": classifier.temperature_,
         "record": classifier.record_,
+        "trained_on_sha256": hashlib.sha256(trained_on).hexdigest(),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     write_json(folder / CONFIG, config)
@@ -88,6 +93,7 @@ def load_classifier(kind: type[C], folder: Path, *, device: str) -> C:
     classifier.classes_ = np.array([0, 1])
     classifier.history_ = _read_history(folder)
     classifier.record_ = record
+    classifier.trained_on_ = _read_trained_on(folder, config)
     return classifier
 
 
@@ -117,7 +123,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise _refused(
             folder, f"its format has version {config.get('version')}, this reads {VERSION}"
         )
-    missing = {"class", "parameters", "preprocessing", "record", "weights_sha256"} - set(config)
+    hashes = {"weights_sha256", "trained_on_sha256"}
+    missing = {"class", "parameters", "preprocessing", "record", *hashes} - set(config)
     if missing:
         raise _refused(folder, f"{CONFIG} lacks {sorted(missing)}")
     return config
@@ -130,16 +137,29 @@ def _read_history(folder: Path) -> tuple[dict[str, float], ...]:
         raise _refused(folder, "training.json is not what cervispine writes") from error
 
 
+def _read_trained_on(folder: Path, config: dict[str, Any]) -> TrainedOn:
+    content = _read_hashed(folder, TRAINED_ON, config["trained_on_sha256"])
+    try:
+        return TrainedOn.from_dict(json.loads(content))
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        raise _refused(folder, f"{TRAINED_ON} is not what cervispine writes") from error
+
+
+def _read_hashed(folder: Path, name: str, expected: str) -> bytes:
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise _refused(folder, f"{name} cannot be read") from error
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise _refused(folder, f"{name} is damaged or of another model: its hash differs")
+    return content
+
+
 def _read_weights(folder: Path, config: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    try:
-        content = (folder / WEIGHTS).read_bytes()
-    except OSError as error:
-        raise _refused(folder, f"{WEIGHTS} cannot be read") from error
-    if hashlib.sha256(content).hexdigest() != config["weights_sha256"]:
-        raise _refused(folder, f"{WEIGHTS} is damaged or of another model: its hash differs")
+    content = _read_hashed(folder, WEIGHTS, config["weights_sha256"])
     try:
         weights = load(content)
     except (SafetensorError, ValueError) as error:

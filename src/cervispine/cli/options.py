@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AllowMissing",
     "Data",
+    "KeyFile",
     "Labels",
     "Out",
     "Readers",
@@ -43,6 +44,14 @@ AllowMissing = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder to write into.")]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        envvar="CERVISPINE_KEY",
+        help="Secret file beside your data, made if absent: the model knows its patients again.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Decides everything random.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")]
 Saved = Annotated[

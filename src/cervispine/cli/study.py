@@ -10,6 +10,7 @@ import typer
 from cervispine.cli.options import (
     AllowMissing,
     Data,
+    KeyFile,
     Labels,
     Out,
     Readers,
@@ -46,6 +47,7 @@ def experiment(
         Path | None, typer.Option(help="CSV with the columns patient,part; else one is drawn.")
     ] = None,
     saved: Saved = None,
+    key: KeyFile = None,
     seed: Seed = 0,
     resume: Resume = False,
     strict: Strict = False,
@@ -67,6 +69,7 @@ def experiment(
         preset=preset,
         split=split,
         saved=saved,
+        key=key,
         seed=seed,
         resume=resume,
     )
@@ -84,18 +87,21 @@ def train(
     backbone: Annotated[str, typer.Option(help="An installed backbone.")] = "resnet50",
     epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 30,
     saved: Saved = None,
+    key: KeyFile = None,
     seed: Seed = 0,
     resume: Resume = False,
 ) -> None:
     """Train one model on a whole cohort and save it as a folder."""
     from cervispine.classification import OPLLClassifier
     from cervispine.classification.checkpoints import remove_checkpoints
+    from cervispine.records import Key
 
+    secret = None if key is None else Key.open(key, outside=out)
     cohort = index_folder(data, labels, allow_missing=allow_missing, saved=saved)
     if (out / "config.json").exists():
         raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
     classifier = OPLLClassifier(backbone=backbone, epochs=epochs, seed=seed)
-    classifier.fit(cohort, run_dir=out, resume=resume).save(out)
+    classifier.fit(cohort, run_dir=out, resume=resume, key=secret).save(out)
     remove_checkpoints(out)
     print(f"saved {out}: threshold {classifier.threshold_:.3f}, see {out / 'README.md'}")
 
@@ -106,14 +112,26 @@ def predict(
     *,
     out: Annotated[Path, typer.Option(help="CSV to write: patient,model,score,call.")],
     saved: Saved = None,
+    key: KeyFile = None,
+    allow_training_patients: Annotated[
+        bool,
+        typer.Option("--allow-training-patients", help="Read also those it was trained on."),
+    ] = False,
     strict: Strict = False,
 ) -> None:
     """Read a cohort with a saved model."""
     from cervispine.classification import OPLLClassifier
+    from cervispine.records import Key
 
     classifier = OPLLClassifier.load(model)
     cohort = index_folder(data, sequences=classifier.preprocessor_.sequences, saved=saved)
-    predictions = classifier.classify(cohort)
+    predictions = classifier.classify(
+        cohort,
+        key=None if key is None else Key.open(key),
+        allow_training_patients=allow_training_patients,
+    )
     predictions.to_csv(out)
     print(f"{len(predictions)} studies, {predictions.calls.sum()} called OPLL: {out}")
+    compared = predictions.provenance["compared_with_training"]
+    print(f"compared with those the model was trained on: {compared}")
     end_strictly(cohort.intake, strict)

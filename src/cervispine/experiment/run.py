@@ -16,7 +16,7 @@ from cervispine.exceptions import DataError, UsageError
 from cervispine.experiment.folder import RunFolder, read_split, write_split
 from cervispine.experiment.presets import Preset, find_preset
 from cervispine.progress import progress as progress_of
-from cervispine.records import CLASSES
+from cervispine.records import CLASSES, Key
 from cervispine.records.files import write_text
 from cervispine.records.predictions import scores_table
 
@@ -85,6 +85,7 @@ def run_experiment(
     preset: str = "quick",
     split: str | Path | None = None,
     saved: str | Path | None = None,
+    key: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
     progress: bool | None = None,
@@ -113,6 +114,9 @@ def run_experiment(
         split.csv, ``patient,part``; None to draw one by patient and label.
     saved
         File that keeps what was read of the data; see :meth:`cervispine.Loader.index`.
+    key
+        File of a secret key, made where there is none; outside ``out``. With it the models know
+        their training patients again, and not only the images.
     seed
         Decides the phantoms, the split and every training.
     resume
@@ -141,6 +145,7 @@ def run_experiment(
         raise UsageError("name at least one backbone, and each only once")
     for name in backbones:
         load_backbone(name)
+    secret = None if key is None else Key.open(key, outside=out)
 
     run = RunFolder(
         Path(out),
@@ -150,6 +155,7 @@ def run_experiment(
             "preset": preset,
             "backbones": list(backbones),
             "seed": seed,
+            "key": None if secret is None else secret.fingerprint,
             **{
                 name: None if path is None else _hash(Path(path))
                 for name, path in (("labels", labels), ("readers", readers), ("split", split))
@@ -169,7 +175,7 @@ def run_experiment(
         cohort = _index(run, source, allow_missing, saved, progress)
         parts = _split(run, cohort, settings, split, allow_missing, seed)
         table = _readers(source, parts["test"])
-        preprocessor, predictions = _train(run, parts, settings, backbones, seed, progress)
+        preprocessor, predictions = _train(run, parts, settings, backbones, secret, seed, progress)
         with run.timed("compare"):
             comparison = _compare(run, source, parts["test"], predictions, table)
         with run.timed("report"):
@@ -271,6 +277,7 @@ def _train(
     parts: Mapping[str, Cohort],
     settings: Preset,
     backbones: Sequence[str],
+    key: Key | None,
     seed: int,
     progress: bool | None,
 ) -> tuple[Preprocessor, dict[str, Predictions]]:
@@ -303,13 +310,14 @@ def _train(
                     [*parts["train"], *parts["validation"]],
                     run_dir=unfinished,
                     resume=has_checkpoint(unfinished),
+                    key=key,
                 )
                 classifier.save(folder)
                 shutil.rmtree(unfinished)
         with run.timed(f"test {name}"):
             # A model that was loaded knows the settings, not this run's cache.
             classifier.preprocessor_ = preprocessor
-            predictions[name] = classifier.classify(parts["test"])
+            predictions[name] = classifier.classify(parts["test"], key=key)
     return preprocessor, predictions
 
 

@@ -1,0 +1,143 @@
+"""What a model remembers of those it was fitted on: enough to know them again, and no more.
+
+A model read on its own training patients looks better than it is, and nothing in its figures
+shows it. Images are remembered as hashes of their pixels, which nobody can guess and every site
+can compare. Identifiers of patients can be guessed, so they are remembered only under a secret key
+that stays with the data; whoever lacks the key compares images alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import attrs
+
+from cervispine.exceptions import LeakageError
+from cervispine.records import Key, Study
+from cervispine.records.tables import listing
+
+__all__ = ["TrainedOn"]
+
+#: Hexadecimal digits kept of each hash: 128 bits.
+DIGITS = 32
+
+
+@attrs.frozen(kw_only=True)
+class TrainedOn:
+    """The patients of the training and the validation part of a model, as hashes.
+
+    Parameters
+    ----------
+    salt
+        Public, and of this model alone: the hashes of two models cannot be joined.
+    images
+        Of the middle slice of each series.
+    patients
+        Of the identifiers, under a key; empty without one.
+    key
+        The fingerprint of that key.
+    """
+
+    salt: str
+    images: frozenset[str] = attrs.field(repr=lambda hashes: f"<{len(hashes)} images>")
+    patients: frozenset[str] = attrs.field(repr=lambda hashes: f"<{len(hashes)} patients>")
+    key: str = ""
+
+    @classmethod
+    def of(cls, studies: Iterable[Study], key: Key | None) -> Self:
+        """Remember studies; their patients too, where there is a key."""
+        studies = list(studies)
+        images = sorted({image for study in studies for image in _images(study)})
+        # From the images themselves: the same training gives the same file.
+        salt = hashlib.sha256("\n".join(images).encode()).hexdigest()[:DIGITS]
+        return cls(
+            salt=salt,
+            images=frozenset(_salted(salt, image) for image in images),
+            patients=frozenset(_keyed(key, study) for study in studies) if key else frozenset(),
+            key=key.fingerprint if key else "",
+        )
+
+    def refuse(self, studies: Sequence[Study], key: Key | None) -> str:
+        """Refuse studies that the model was fitted on; return what was compared.
+
+        Parameters
+        ----------
+        studies
+            To be read by the model.
+        key
+            The user's; patients are compared only where it is that of the training.
+
+        Returns
+        -------
+        str
+            "images and patients", "images", or "nothing" where studies have no pixel hash.
+
+        Raises
+        ------
+        LeakageError
+            ``LEAKAGE_TRAINING``, naming the studies by UID.
+        """
+        with_key = key if key is not None and key.fingerprint == self.key else None
+        known = [
+            study
+            for study in studies
+            if any(_salted(self.salt, image) in self.images for image in _images(study))
+            or (with_key is not None and _keyed(with_key, study) in self.patients)
+        ]
+        if known:
+            raise LeakageError(
+                listing(
+                    f"the model was fitted on {len(known)} of these {len(studies)} studies",
+                    [f"study {study.uid}" for study in known],
+                ),
+                advice="leave them out; to read them all the same, knowing that the model looks "
+                "better on them than it is: allow_training_patients=True",
+                code="LEAKAGE_TRAINING",
+            )
+        if with_key is not None:
+            return "images and patients"
+        return "images" if all(any(_images(study)) for study in studies) else "nothing"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        return {
+            "salt": self.salt,
+            "images": sorted(self.images),
+            "key": self.key,
+            "patients": sorted(self.patients),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Take what :meth:`to_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            It is something else.
+        """
+        images, patients = content["images"], content["patients"]
+        texts = [content["salt"], content["key"], *images, *patients]
+        if not all(isinstance(text, str) and len(text) <= DIGITS for text in texts):
+            raise ValueError("no hashes")
+        return cls(
+            salt=content["salt"],
+            images=frozenset(images),
+            patients=frozenset(patients),
+            key=content["key"],
+        )
+
+
+def _images(study: Study) -> set[str]:
+    return {series.pixel_hash for series in study.series} - {""}
+
+
+def _salted(salt: str, image: str) -> str:
+    return hmac.new(salt.encode(), image.encode(), hashlib.sha256).hexdigest()[:DIGITS]
+
+
+def _keyed(key: Key, study: Study) -> str:
+    return key.digest("training", study.patient).hex()[:DIGITS]
