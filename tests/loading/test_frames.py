@@ -291,21 +291,3 @@ def test_real_pixels_of_many_frames_are_equal_native_and_compressed(
     assert np.array_equal(native.affine, compressed.affine)
     truth = pydicom.dcmread(shared / "data" / "pydicom" / "emri_small.dcm").pixel_array
     assert np.array_equal(native.pixels, truth)
-
-
-def test_highdicom_agrees(tmp_path: Path, Series: Any, enhance: Any) -> None:
-    highdicom = pytest.importorskip("highdicom")
-    dataset = enhance(Series(), order=ORDER)
-    # highdicom takes the slope of the top of the header, where one is.
-    del dataset.RescaleSlope
-    del dataset.RescaleIntercept
-    path = save(dataset, tmp_path / "one.dcm")
-    volume = Loader().read(Loader().index(tmp_path)[0])
-    image = highdicom.imread(path)
-    theirs = image.get_volume(apply_real_world_transform=False)
-    to_theirs = np.linalg.inv(theirs.affine) @ volume.affine
-    indices = np.indices(volume.pixels.shape).reshape(3, -1)
-    places = (to_theirs @ np.vstack([indices, np.ones(indices.shape[1])]))[:3]
-    assert np.allclose(places, np.rint(places), atol=1e-4)
-    values = theirs.array[tuple(np.rint(places).astype(int))].reshape(volume.pixels.shape)
-    assert np.array_equal(values, volume.pixels)
