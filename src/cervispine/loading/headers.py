@@ -177,7 +177,12 @@ def elements_of(parsed: Parsed) -> Sequence[Elements] | None:
 
 
 def headers_of(
-    parsed: Parsed, path: Path, limits: Limits, *, only: Sequence[int] | None = None
+    parsed: Parsed,
+    path: Path,
+    limits: Limits,
+    *,
+    only: Sequence[int] | None = None,
+    place_only: bool = False,
 ) -> tuple[Header, ...]:
     """Check the values of an MR image one by one.
 
@@ -187,6 +192,9 @@ def headers_of(
         As for :func:`read_headers`.
     only
         Which frames of a multi-frame image; all when None.
+    place_only
+        Leave out what decides whether a slice is wanted, and tell only which slice it is: that is
+        enough to read what was indexed.
 
     Raises
     ------
@@ -200,9 +208,9 @@ def headers_of(
     except LoadError as error:
         return (attrs.evolve(common, fault=Fault(error.code, error.what)),)
     if frames is None:
-        return (_slice(common, parsed.dataset),)
+        return (_slice(common, parsed.dataset, place_only=place_only),)
     return tuple(
-        _slice(attrs.evolve(common, frame=index), frames[index])
+        _slice(attrs.evolve(common, frame=index), frames[index], place_only=place_only)
         for index in (range(len(frames)) if only is None else only)
         if index < len(frames)
     )
@@ -226,9 +234,12 @@ def _common(parsed: Parsed, path: Path) -> Header:
     )
 
 
-def _slice(header: Header, elements: Elements) -> Header:
+def _slice(header: Header, elements: Elements, *, place_only: bool) -> Header:
     """Return the header of one slice, with its own values or with its fault."""
     try:
+        if place_only:
+            check_rescale(elements)
+            return attrs.evolve(header, **_geometry(elements))
         lossy = is_lossy(elements, header.transfer_syntax)
         fault = fault_of_kind(elements, lossy=lossy)
         if fault is not None:

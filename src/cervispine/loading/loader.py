@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -181,19 +182,18 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         """
         series = study if isinstance(study, Series) else study.one_series(sequence)
         wanted = range(series.shape[0]) if slices is None else _even(slices, series.shape[0])
-        read: list[Slice] = []
+        decoders: set[str] = set()
         pixels = np.empty((len(wanted), *series.shape[1:]), dtype=np.float32)
         with quiet_pydicom():
             for indices in _by_file(series, wanted):
                 for index, one in zip(indices, self._read_file(series, indices), strict=True):
-                    number = wanted.index(index)
-                    pixels[number] = one.pixels
-                    read.append(attrs.evolve(one, pixels=pixels[number]))
+                    pixels[wanted.index(index)] = one.pixels
+                    decoders.add(one.decoder)
         return Volume(
             pixels=pixels,
             affine=_affine_of(series, wanted),
             sequence=series.sequence,
-            history=(_history(series, wanted, read),),
+            history=(_history(series, wanted, decoders),),
         )
 
     def _read_file(self, series: Series, indices: Sequence[int]) -> list[Slice]:
@@ -268,19 +268,21 @@ class Loader(BaseEstimator):  # type: ignore[misc]
     def _check_unchanged(self, series: Series, index: int, header: Header) -> None:
         """Refuse a file that is no longer the slice that was indexed."""
         geometry = series.geometry
-        position = np.add(geometry.origin, np.multiply(index, geometry.slice_step))
+        position = [
+            start + index * step
+            for start, step in zip(geometry.origin, geometry.slice_step, strict=True)
+        ]
         allowed = (
             max(self.spacing_tolerance, 0.01) * geometry.slice_spacing * series.shape[0] + 0.02
         )
+        cosines = (*geometry.row_cosine, *geometry.column_cosine)
         same = (
             header.series_uid == series.uid
             and header.transfer_syntax == series.transfer_syntax
             and (header.rows, header.columns) == series.shape[1:]
-            and np.allclose(header.pixel_spacing, geometry.pixel_spacing, rtol=2e-3, atol=0)
-            and np.allclose(
-                header.orientation, (*geometry.row_cosine, *geometry.column_cosine), atol=2e-3
-            )
-            and np.linalg.norm(np.subtract(header.position, position)) <= allowed
+            and all(map(_nearly, header.pixel_spacing, geometry.pixel_spacing))
+            and max(abs(a - b) for a, b in zip(header.orientation, cosines, strict=True)) <= 2e-3
+            and math.dist(header.position, position) <= allowed
         )
         if not same:
             raise LoadError(
@@ -299,6 +301,10 @@ def _raise_first(problems: Sequence[Problem]) -> None:
                 advice="mend or remove it, or index with on_problem='quarantine'",
                 code=problem.code,
             )
+
+
+def _nearly(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=2e-3)
 
 
 def _by_file(series: Series, wanted: Iterable[int]) -> list[list[int]]:
@@ -329,10 +335,9 @@ def _affine_of(series: Series, wanted: range) -> NDArray[np.float64]:
     return affine
 
 
-def _history(series: Series, wanted: range, read: Sequence[Slice]) -> str:
-    decoders = sorted({one.decoder for one in read})
+def _history(series: Series, wanted: range, decoders: Iterable[str]) -> str:
     return (
         f"read {len(wanted)} of {series.shape[0]} slices of series {series.uid}, "
-        f"{UID(series.transfer_syntax).name}, decoded by {' and '.join(decoders)}, "
+        f"{UID(series.transfer_syntax).name}, decoded by {' and '.join(sorted(decoders))}, "
         "rescaled by each slice's own slope and intercept"
     )

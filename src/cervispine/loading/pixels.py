@@ -96,7 +96,7 @@ def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> lis
     """
     parsed = parse(path, HEADER_TAGS, limits, pixels=True)
     wanted = [frame for frame in frames if frame is not None]
-    headers = headers_of(parsed, path, limits, only=wanted)
+    headers = headers_of(parsed, path, limits, only=wanted, place_only=True)
     for header in headers:
         if header.fault is not None:
             raise LoadError(header.fault.reason, code=header.fault.code)

@@ -242,8 +242,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return find_window(oriented, slices=self.slices, height=self.size[0] * self.spacing)
 
     def _finish(self, oriented: Volume, window: Window) -> Volume:
-        located = oriented.with_step(window.found_by, pixels=oriented.pixels)
         resampled, inside = cut(
-            located, window, slices=self.slices, size=self.size, spacing=self.spacing
+            oriented, window, slices=self.slices, size=self.size, spacing=self.spacing
         )
         return normalise(resampled, inside, self.normalise)

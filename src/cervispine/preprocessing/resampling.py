@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 __all__ = ["Axis", "resample"]
 
@@ -75,11 +76,14 @@ def resample(images: NDArray[np.float32], rows: Axis, columns: Axis) -> NDArray[
     by_rows, by_columns = rows.weights(images.shape[1]), columns.weights(images.shape[2])
     first_row, last_row = _extent(by_rows)
     first_column, last_column = _extent(by_columns)
-    # Contiguous, for a flipped view keeps the matrix product from its fast way.
-    cropped = np.ascontiguousarray(images[:, first_row:last_row, first_column:last_column])
-    left = by_rows[:, first_row:last_row].astype(np.float32)
-    right = by_columns[:, first_column:last_column].astype(np.float32)
-    return np.asarray(left @ cropped @ right.T, dtype=np.float32)
+    cropped = images[:, first_row:last_row, first_column:last_column]
+    # An output row is made of a few input rows, so nearly all of the weights are zero.
+    left = sparse.csr_array(by_rows[:, first_row:last_row].astype(np.float32))
+    right = sparse.csr_array(by_columns[:, first_column:last_column].astype(np.float32))
+    resampled = np.empty((len(images), rows.count, columns.count), dtype=np.float32)
+    for image, result in zip(cropped, resampled, strict=True):
+        result[...] = (right @ (left @ image).T).T
+    return resampled
 
 
 def _extent(weights: NDArray[np.float64]) -> tuple[int, int]:

@@ -50,6 +50,9 @@ TOP, BOTTOM = 0.1, 0.95
 #: Half the width of the strip along the canal in which slices are compared, mm.
 STRIP = 30.0
 
+#: How far the smoothing of the strip reaches, coarse pixels: four of its deviations.
+REACH = 4
+
 #: How many slices apart the mirrored slices may be.
 FARTHEST = 12
 
@@ -185,8 +188,12 @@ def find_mid_slice(evened: NDArray[np.float32], canal: Canal, candidates: range)
     reach = round(STRIP / PIXEL)
     columns = canal.columns[:, None] + np.arange(-reach, reach + 1)
     columns = np.clip(columns, 0, evened.shape[2] - 1)
-    smooth = ndimage.gaussian_filter(evened, (0, 1, 1))
-    strips = smooth[:, canal.rows[:, None], columns].reshape(slices, -1).astype(np.float64)
+    # Smoothed only where they are compared, with the margin that the filter reaches.
+    top, left = max(int(canal.rows[0]) - REACH, 0), max(int(columns.min()) - REACH, 0)
+    bottom, right = int(canal.rows[-1]) + REACH + 1, int(columns.max()) + REACH + 1
+    smooth = ndimage.gaussian_filter(evened[:, top:bottom, left:right], (0, 1, 1), radius=REACH)
+    strips = smooth[:, canal.rows[:, None] - top, columns - left].reshape(slices, -1)
+    strips = strips.astype(np.float64)
     strips -= strips.mean(axis=1, keepdims=True)
     strips /= np.linalg.norm(strips, axis=1, keepdims=True) + 1e-9
     correlation = strips @ strips.T

@@ -136,4 +136,5 @@ def cut(
         f"cut {slices} slices from slice {first} on, {size[0]} x {size[1]} pixels of "
         f"{spacing:g} mm by linear interpolation, antialiased where that is coarser"
     )
-    return volume.with_step(step, pixels=resampled, affine=affine), inside
+    located = volume.with_step(window.found_by, pixels=resampled, affine=affine)
+    return located.with_step(step, pixels=resampled), inside
