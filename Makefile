@@ -40,6 +40,7 @@ docs: venv
 	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build/html
 
 bench: venv
+	$(BIN)/python -m pip install --quiet --group bench
 	for script in benchmarks/*.py; do $(BIN)/python -P $$script || exit 1; done
 
 clean:
