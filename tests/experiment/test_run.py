@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from cervispine import run_experiment
-from cervispine.exceptions import DataError, UsageError
+from cervispine.exceptions import DataError, LoadError, UsageError
 from cervispine.experiment import PRESETS, Experiment
 from cervispine.phantom import PhantomCohort
 
@@ -168,6 +168,66 @@ def test_an_interrupted_run_is_resumed(
     assert (out / "models/resnet34/model.safetensors").stat().st_mtime_ns == before
     for name in ("predictions.csv", "comparison.json"):
         assert (again.folder / name).read_bytes() == (finished.folder / name).read_bytes()
+
+
+def copy_of(phantom: PhantomCohort, folder: Path) -> Path:
+    shutil.copytree(phantom.dicom, folder)
+    return folder
+
+
+def alter(folder: Path) -> None:
+    path = sorted(folder.rglob("*.dcm"))[7]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_run_keeps_to_the_data_it_began_with(
+    phantom: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = copy_of(phantom, tmp_path / "data")
+    out = tmp_path / "run"
+
+    def altered(*_: object, **__: object) -> None:
+        alter(data)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        # Between index and training.
+        patch.setattr("cervispine.experiment.run.write_split", lambda *_: alter(data))
+        with pytest.raises(LoadError) as caught:
+            run(phantom, tmp_path / "other", data=data)
+    assert caught.value.code == "HASH_MISMATCH"
+    alter(data)  # the same bit once more: as it was
+    with monkeypatch.context() as patch:
+        patch.setattr("cervispine.experiment.run._train", altered)
+        with pytest.raises(KeyboardInterrupt):
+            run(phantom, out, data=data)
+    with pytest.raises(LoadError) as caught:
+        run(phantom, out, data=data, resume=True)
+    assert caught.value.code == "HASH_MISMATCH"
+    assert "other pixels" in caught.value.what
+    assert not (out / "models").exists()
+    alter(data)
+    moved = tmp_path / "moved"
+    data.rename(moved)
+    assert run(phantom, out, data=moved, resume=True).report.is_file()
+    for path in out.rglob("*"):
+        if path.is_file():
+            assert tmp_path.name.encode() not in path.read_bytes(), path
+
+
+def test_nothing_but_the_data_that_are_meant_is_used(
+    finished: Experiment, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    data = copy_of(phantom, tmp_path / "data")
+    alter(data)
+    manifest = finished.folder / "data-manifest.json"
+    result = run(phantom, tmp_path / "run", data=data, verify=manifest)
+    assert sum(map(len, result.parts.values())) == 23
+    assert "HASH_MISMATCH" in (result.folder / "rejected.csv").read_text()
+    with pytest.raises(UsageError):
+        run_experiment(out=tmp_path / "phantom", verify=manifest)
 
 
 def test_without_readers_the_models_stand_alone(phantom: PhantomCohort, tmp_path: Path) -> None:

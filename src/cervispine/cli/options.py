@@ -25,6 +25,7 @@ __all__ = [
     "Saved",
     "Seed",
     "Strict",
+    "Verify",
     "end_strictly",
     "index_folder",
     "names_in",
@@ -58,6 +59,10 @@ Saved = Annotated[
     Path | None,
     typer.Option(help="File that keeps what was read; a later index reads only what changed."),
 ]
+Verify = Annotated[
+    Path | None,
+    typer.Option(help="Manifest of the data that are meant (index --out); nothing else is used."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when any file was rejected.")]
 
 
@@ -70,6 +75,7 @@ def index_folder(
     data: Path,
     labels: Path | None = None,
     *,
+    verify: Path | None = None,
     sequences: Sequence[str] = ("T2",),
     allow_missing: bool = False,
     saved: Path | None = None,
@@ -78,12 +84,18 @@ def index_folder(
     from cervispine.loading import Loader
 
     with progress("reading headers") as report:
-        cohort = Loader(sequences=sequences).index(data, saved=saved, progress=report)
+        loader = Loader(sequences=sequences)
+        cohort = loader.index(data, manifest=verify, saved=saved, progress=report)
     return cohort if labels is None else cohort.with_labels(labels, allow_missing=allow_missing)
 
 
 def end_strictly(intake: IntakeReport | None, strict: bool) -> None:
-    """End with exit code 1 where that was asked for and files were rejected."""
-    if strict and intake is not None and intake.rejected:
-        print(f"{intake.rejected} files were rejected", file=sys.stderr)
+    """End with exit code 1 where that was asked for and something was rejected."""
+    if strict and intake is not None and (rejected := _rejected(intake)):
+        # What a manifest misses, and folders that cannot be opened, have no files to count.
+        print(f"{intake.rejected} files were rejected, for {rejected} reasons", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _rejected(intake: IntakeReport) -> int:
+    return sum(problem.fate == "rejected" for problem in intake.problems)

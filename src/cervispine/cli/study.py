@@ -18,6 +18,7 @@ from cervispine.cli.options import (
     Saved,
     Seed,
     Strict,
+    Verify,
     end_strictly,
     index_folder,
     names_in,
@@ -48,6 +49,7 @@ def experiment(
     ] = None,
     saved: Saved = None,
     key: KeyFile = None,
+    verify: Verify = None,
     seed: Seed = 0,
     resume: Resume = False,
     strict: Strict = False,
@@ -70,6 +72,7 @@ def experiment(
         split=split,
         saved=saved,
         key=key,
+        verify=verify,
         seed=seed,
         resume=resume,
     )
@@ -88,6 +91,7 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 30,
     saved: Saved = None,
     key: KeyFile = None,
+    verify: Verify = None,
     seed: Seed = 0,
     resume: Resume = False,
 ) -> None:
@@ -97,7 +101,7 @@ def train(
     from cervispine.records import Key
 
     secret = None if key is None else Key.open(key, outside=out)
-    cohort = index_folder(data, labels, allow_missing=allow_missing, saved=saved)
+    cohort = index_folder(data, labels, verify=verify, allow_missing=allow_missing, saved=saved)
     if (out / "config.json").exists():
         raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
     classifier = OPLLClassifier(backbone=backbone, epochs=epochs, seed=seed)
@@ -117,6 +121,7 @@ def predict(
         bool,
         typer.Option("--allow-training-patients", help="Read also those it was trained on."),
     ] = False,
+    verify: Verify = None,
     strict: Strict = False,
 ) -> None:
     """Read a cohort with a saved model."""
@@ -124,7 +129,8 @@ def predict(
     from cervispine.records import Key
 
     classifier = OPLLClassifier.load(model)
-    cohort = index_folder(data, sequences=classifier.preprocessor_.sequences, saved=saved)
+    sequences = classifier.preprocessor_.sequences
+    cohort = index_folder(data, verify=verify, sequences=sequences, saved=saved)
     predictions = classifier.classify(
         cohort,
         key=None if key is None else Key.open(key),

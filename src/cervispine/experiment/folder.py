@@ -49,6 +49,7 @@ class RunFolder:
         self.path = path
         self.configuration = json.loads(json.dumps(configuration))
         self.seconds: dict[str, float] = {}
+        self.resumed = False
 
     @property
     def manifest_path(self) -> Path:
@@ -81,6 +82,7 @@ class RunFolder:
             ) from error
         try:
             self._check(resume=resume)
+            self.resumed = resume
             self._write("started")
             yield self
         finally:

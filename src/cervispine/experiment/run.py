@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from cervispine.exceptions import DataError, UsageError
+from cervispine.exceptions import UsageError
+from cervispine.experiment.data import Source, hash_file, index_source, make_phantoms
 from cervispine.experiment.folder import RunFolder, read_split, write_split
 from cervispine.experiment.presets import Preset, find_preset
-from cervispine.progress import progress as progress_of
 from cervispine.records import CLASSES, Key
 from cervispine.records.files import write_text
 from cervispine.records.predictions import scores_table
@@ -23,11 +21,9 @@ from cervispine.records.predictions import scores_table
 if TYPE_CHECKING:
     from cervispine.evaluation import Comparison, ReaderTable
     from cervispine.preprocessing import Preprocessor
-    from cervispine.records import Cohort, Predictions
+    from cervispine.records import Cohort, Manifest, Predictions
 
 __all__ = ["Experiment", "run_experiment"]
-
-logger = logging.getLogger("cervispine.experiment")
 
 BACKBONES = ("resnet34", "resnet50", "resnet101")
 
@@ -64,16 +60,6 @@ class Experiment:
         return self.comparison.summary()
 
 
-@attrs.frozen(kw_only=True)
-class _Data:
-    """Where the data of a run lie."""
-
-    dicom: Path
-    labels: Path
-    readers: Path | None
-    synthetic: bool
-
-
 def run_experiment(
     data: str | Path | None = None,
     *,
@@ -86,6 +72,7 @@ def run_experiment(
     split: str | Path | None = None,
     saved: str | Path | None = None,
     key: str | Path | None = None,
+    verify: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
     progress: bool | None = None,
@@ -117,6 +104,9 @@ def run_experiment(
     key
         File of a secret key, made where there is none; outside ``out``. With it the models know
         their training patients again, and not only the images.
+    verify
+        Manifest of the data that are meant, as ``cervispine index --out`` writes it: nothing else
+        is used.
     seed
         Decides the phantoms, the split and every training.
     resume
@@ -139,8 +129,11 @@ def run_experiment(
             advice="give a CSV file with the columns patient,label (OPLL or DSS): --labels",
             code="LABELS_MISSING",
         )
-    if data is None and (labels is not None or readers is not None or split is not None):
-        raise UsageError("labels, readers and split belong to data; the phantom brings its own")
+    tables = {"labels": labels, "readers": readers, "split": split, "verify": verify}
+    if data is None and any(path is not None for path in tables.values()):
+        raise UsageError(
+            "labels, readers, split and verify belong to data; the phantom brings its own"
+        )
     if not backbones or len(set(backbones)) < len(backbones):
         raise UsageError("name at least one backbone, and each only once")
     for name in backbones:
@@ -150,32 +143,37 @@ def run_experiment(
     run = RunFolder(
         Path(out),
         {
-            "data": "phantom" if data is None else str(Path(data).resolve()),
+            # Not their path, which may say whose they are; their content is in the manifest.
+            "data": "phantom" if data is None else "given",
             "allow_missing": allow_missing,
             "preset": preset,
             "backbones": list(backbones),
             "seed": seed,
             "key": None if secret is None else secret.fingerprint,
             **{
-                name: None if path is None else _hash(Path(path))
-                for name, path in (("labels", labels), ("readers", readers), ("split", split))
+                name: None if path is None else hash_file(Path(path))
+                for name, path in tables.items()
             },
         },
     )
     with run.opened(resume=resume):
         if data is None:
-            source = _phantom(run, settings, seed, progress)
+            source = make_phantoms(run, settings, seed, progress)
         else:
-            source = _Data(
+            source = Source(
                 dicom=Path(data),
                 labels=Path(str(labels)),
                 readers=None if readers is None else Path(readers),
+                manifest=None if verify is None else Path(verify),
+                saved=None if saved is None else Path(saved),
                 synthetic=False,
             )
-        cohort = _index(run, source, allow_missing, saved, progress)
+        cohort, manifest = index_source(run, source, allow_missing, progress)
         parts = _split(run, cohort, settings, split, allow_missing, seed)
         table = _readers(source, parts["test"])
-        preprocessor, predictions = _train(run, parts, settings, backbones, secret, seed, progress)
+        preprocessor, predictions = _train(
+            run, parts, manifest, settings, backbones, secret, seed, progress
+        )
         with run.timed("compare"):
             comparison = _compare(run, source, parts["test"], predictions, table)
         with run.timed("report"):
@@ -186,63 +184,6 @@ def run_experiment(
     return Experiment(
         folder=run.path, parts=parts, predictions=predictions, comparison=comparison, report=report
     )
-
-
-def _hash(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UsageError(
-            "the file cannot be read", where=str(path), advice="check its path", code="FILE_MISSING"
-        ) from error
-
-
-def _phantom(run: RunFolder, settings: Preset, seed: int, progress: bool | None) -> _Data:
-    from cervispine.phantom import Phantom
-
-    with run.timed("phantom"), progress_of("making phantoms", shown=progress) as report:
-        written = Phantom(**settings.phantom, seed=seed).write(
-            run.path / "phantom", progress=report
-        )
-    return _Data(
-        dicom=written.dicom, labels=written.labels, readers=written.readers, synthetic=True
-    )
-
-
-def _index(
-    run: RunFolder,
-    source: _Data,
-    allow_missing: bool,
-    saved: str | Path | None,
-    progress: bool | None,
-) -> Cohort:
-    from cervispine.loading import Loader
-
-    with run.timed("index"), progress_of("reading headers", shown=progress) as report:
-        cohort = Loader().index(source.dicom, saved=saved, progress=report)
-    assert cohort.intake is not None
-    cohort.intake.to_csv(run.path / "rejected.csv")
-    try:
-        cohort = cohort.with_labels(source.labels, allow_missing=allow_missing)
-    finally:
-        # Also where the labels are refused: what became of the files may be the reason.
-        write_text(run.path / "cohort.txt", cohort.summary() + "\n")
-        logger.info("%s", cohort.summary())
-    if len(classes := {CLASSES[label] for label in cohort.labels.tolist()}) < 2:
-        raise DataError(
-            f"every study is labelled {', '.join(classes)}: there is nothing to tell apart",
-            where=str(source.labels),
-            advice="bring patients of both classes",
-            code="SINGLE_CLASS",
-        )
-    repeated = len(cohort) - len(set(cohort.patients))
-    if repeated:
-        raise DataError(
-            f"{repeated} patients have a second study, and every figure counts patients",
-            advice="leave one study of each patient in the folder, by a rule you can state",
-            code="PATIENT_REPEATED",
-        )
-    return cohort
 
 
 def _split(
@@ -264,7 +205,7 @@ def _split(
     return parts
 
 
-def _readers(source: _Data, test: Cohort) -> ReaderTable:
+def _readers(source: Source, test: Cohort) -> ReaderTable:
     from cervispine.evaluation import ReaderTable
 
     if source.readers is None:
@@ -275,6 +216,7 @@ def _readers(source: _Data, test: Cohort) -> ReaderTable:
 def _train(
     run: RunFolder,
     parts: Mapping[str, Cohort],
+    manifest: Manifest,
     settings: Preset,
     backbones: Sequence[str],
     key: Key | None,
@@ -288,6 +230,7 @@ def _train(
     """
     from cervispine.classification import OPLLClassifier
     from cervispine.classification.checkpoints import has_checkpoint
+    from cervispine.loading import refuse_changed
     from cervispine.preprocessing import Preprocessor
 
     preprocessor = Preprocessor(**settings.preprocessor, cache=run.path / "cache")
@@ -295,6 +238,8 @@ def _train(
     for name in backbones:
         folder = run.path / "models" / name.replace(":", "-")
         unfinished = folder.with_name(f"{folder.name}.unfinished")
+        with run.timed("verify"):
+            refuse_changed([study for part in parts.values() for study in part], manifest)
         with run.timed(f"train {name}"):
             if (folder / "config.json").is_file():
                 classifier = OPLLClassifier.load(folder)
@@ -314,6 +259,8 @@ def _train(
                 )
                 classifier.save(folder)
                 shutil.rmtree(unfinished)
+        with run.timed("verify"):
+            refuse_changed(parts["test"], manifest)
         with run.timed(f"test {name}"):
             # A model that was loaded knows the settings, not this run's cache.
             classifier.preprocessor_ = preprocessor
@@ -323,7 +270,7 @@ def _train(
 
 def _compare(
     run: RunFolder,
-    source: _Data,
+    source: Source,
     test: Cohort,
     predictions: Mapping[str, Predictions],
     table: ReaderTable,
@@ -355,7 +302,7 @@ def _compare(
 
 def _save_cases(
     run: RunFolder,
-    source: _Data,
+    source: Source,
     test: Cohort,
     predictions: Mapping[str, Predictions],
     preprocessor: Preprocessor,
@@ -367,7 +314,7 @@ def _save_cases(
     save_cases(run.path / "cases", test, last, preprocessor, model=name, mark=mark)
 
 
-def _account(source: _Data, parts: Mapping[str, Cohort], settings: Preset) -> dict[str, Any]:
+def _account(source: Source, parts: Mapping[str, Cohort], settings: Preset) -> dict[str, Any]:
     """Return what the manifest says of the data."""
     intake = parts["test"].intake
     assert intake is not None

@@ -10,6 +10,7 @@ kinds       what kind of image a file holds, and whether it can be a slice
 frames      the frames of a multi-frame image, each as an image of its own
 checks      what a header says of the pixels, before any is decoded
 headers     file -> Headers, one a slice: the few values that decide, checked one by one
+privacy     what a header says of who the patient is: counted, never kept
 store       a file that keeps values under keys, whole after every interruption
 saved       what reading each file gave, so that only what is new is read again
 weighting   protocol numbers -> T1, T2, PD, STIR, GRE or unknown, with the reason
@@ -17,12 +18,14 @@ geometry    positions and orientations -> order along the normal, plane, Geometr
 stacks      Headers of one series -> stacks: split, check, order
 studies     stacks -> studies: copies counted once, one series a sequence
 assembly    the Headers of all files -> studies, and what became of the rest
+hashing     Cohort -> Manifest: which bytes it is made of, and whether they still are the same
 decoders    encoded pixels -> stored values, by one named package a transfer syntax
 pixels      file -> float32 pixels, whatever the transfer syntax
 loader      Loader: the object that does all this
 """
 
+from cervispine.loading.hashing import make_manifest, refuse_changed, seal, verify
 from cervispine.loading.limits import Limits
 from cervispine.loading.loader import Loader
 
-__all__ = ["Limits", "Loader"]
+__all__ = ["Limits", "Loader", "make_manifest", "refuse_changed", "seal", "verify"]

@@ -35,6 +35,7 @@ from cervispine.loading.kinds import (
 )
 from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import Parsed, parse
+from cervispine.loading.privacy import IDENTITY_TAGS, identity_of
 from cervispine.loading.weighting import weighting
 from cervispine.records import Problem
 
@@ -100,6 +101,8 @@ class Header:
         Whether fat is suppressed; the image is derived or secondary; its distortion corrected.
     notes
         Codes of what is to be known though the slice is used.
+    identity
+        What :func:`~cervispine.loading.privacy.identity_of` says of the file.
     """
 
     path: Path
@@ -125,6 +128,7 @@ class Header:
     corrected: bool = False
     protocol: dict[str, float | str] = attrs.field(factory=dict)
     notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    identity: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
     fault: Fault | None = None
 
 
@@ -145,10 +149,14 @@ def read_headers(path: Path, limits: Limits) -> tuple[Header, ...] | Problem:
         does not even tell its series.
     """
     try:
-        parsed = parse(path, HEADER_TAGS, limits)
+        parsed = parse(path, (*HEADER_TAGS, *IDENTITY_TAGS), limits)
         fault = foreign(parsed.dataset)
         if fault is None:
-            return headers_of(parsed, path, limits)
+            identity = identity_of(parsed)
+            return tuple(
+                attrs.evolve(header, identity=identity)
+                for header in headers_of(parsed, path, limits)
+            )
     except LoadError as error:
         fault = Fault(error.code, error.what, ignored=error.code == "NOT_DICOM")
     return Problem(

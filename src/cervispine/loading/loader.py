@@ -25,15 +25,17 @@ from cervispine.exceptions import (
 )
 from cervispine.loading.assembly import assemble
 from cervispine.loading.geometry import PLANES
+from cervispine.loading.hashing import verify
 from cervispine.loading.headers import Header, read_headers
 from cervispine.loading.intake import Found
 from cervispine.loading.limits import DEFAULT_LIMITS, Limits
 from cervispine.loading.parsing import quiet_pydicom
 from cervispine.loading.pixels import Slice, read_slices
+from cervispine.loading.privacy import identity_notes
 from cervispine.loading.saved import NoIndex, Outcome, open_index
 from cervispine.loading.sources import Source, find
 from cervispine.loading.weighting import SEQUENCES
-from cervispine.records import Cohort, IntakeReport, Problem, Series, Study, Volume
+from cervispine.records import Cohort, IntakeReport, Manifest, Problem, Series, Study, Volume
 
 __all__ = ["Loader"]
 
@@ -83,6 +85,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         self,
         source: Source,
         *,
+        manifest: Manifest | str | os.PathLike[str] | None = None,
         saved: str | os.PathLike[str] | None = None,
         unpack_into: str | os.PathLike[str] | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -100,6 +103,9 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         source
             A folder, in which files may lie at any depth; a zip; a DICOMDIR; a DICOM file; or
             any number of these.
+        manifest
+            Of the data that are meant, or the path of its file. Every file used is hashed, and
+            what was altered or added is rejected; see :func:`~cervispine.loading.verify`.
         saved
             A file that keeps what was read, outside the source. A later index reads only what
             has changed since, and one that was interrupted goes on where it was. It holds
@@ -131,20 +137,26 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             When series of the cohort cannot be decoded here, with what to install.
         """
         self._check_parameters()
+        if isinstance(manifest, (str, os.PathLike)):
+            manifest = Manifest.load(manifest)
         found = find(source, self.limits, unpack_into=unpack_into, progress=progress)
         with open_index(saved, source, found, self.limits) as index, quiet_pydicom():
             outcome = index.outcome(
                 self._description(), lambda: self._take_in(found, index, progress)
             )
+        cohort, intake = Cohort(outcome.studies, outcome.intake), outcome.intake
+        if manifest is not None:
+            cohort = verify(cohort, manifest, limits=self.limits, progress=progress)
+            intake = cohort.intake or intake
         if self.on_problem == "raise":
-            _raise_first(outcome.intake.problems)
-        if not outcome.studies:
+            _raise_first(intake.problems)
+        if not len(cohort):
             raise NoDicomError(
-                f"no study of {found.count} files can be used:\n{outcome.intake.summary()}",
+                f"no study of {found.count} files can be used:\n{intake.summary()}",
                 where=f"what was given, with {len(found.files)} files",
                 advice=f"it must hold {self.plane} MR series of {' and '.join(self.sequences)}",
             )
-        return Cohort(outcome.studies, outcome.intake)
+        return cohort
 
     def read(
         self,
@@ -178,7 +190,8 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             When the slices are not such indices.
         PixelError, DecoderMissingError, LoadError
             When a file is truncated, damaged or degenerate, cannot be decoded, or has changed
-            since it was indexed (``CHANGED_SINCE_INDEX``). The series is named by its UID.
+            since it was indexed (``CHANGED_SINCE_INDEX``; with a manifest in force already when one
+            bit has, ``HASH_MISMATCH``). The series is named by its UID.
         """
         series = study if isinstance(study, Series) else study.one_series(sequence)
         wanted = range(series.shape[0]) if slices is None else _even(slices, series.shape[0])
@@ -200,7 +213,9 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         """Read the slices of a series that lie in one file."""
         frames = [series.frames[index] if series.frames else None for index in indices]
         try:
-            slices = read_slices(series.files[indices[0]], frames, self.limits)
+            first = indices[0]
+            sha256 = series.content_hashes[first] if series.content_hashes else ""
+            slices = read_slices(series.files[first], frames, self.limits, sha256=sha256)
             for index, one in zip(indices, slices, strict=True):
                 self._check_unchanged(series, index, one.header)
         except LoadError as error:
@@ -261,6 +276,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             found=found.count,
             used=len(used),
             problems=tuple(problems),
+            identity=tuple(identity_notes({each.path: each.identity for each in headers}.values())),
             unused_patients=frozenset(unused),
         )
         return Outcome(tuple(studies), intake)

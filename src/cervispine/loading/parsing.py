@@ -8,6 +8,7 @@ does so through here.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import logging
 import os
@@ -46,11 +47,18 @@ class Parsed:
     pixel_bytes
         How many bytes of encoded pixel data the file says it holds; None for compressed data,
         whose length is not written.
+    private
+        Whether private elements stand before the pixel data. They are never read.
+    sha256, size
+        Of the whole file, where its pixels were read: hexadecimal, bytes.
     """
 
     dataset: Dataset
     transfer_syntax: UID
     pixel_bytes: int | None
+    private: bool = False
+    sha256: str = ""
+    size: int = 0
 
 
 @contextlib.contextmanager
@@ -67,7 +75,14 @@ def quiet_pydicom() -> Iterator[None]:
         logger.disabled = disabled
 
 
-def parse(path: Path, keywords: Sequence[int], limits: Limits, *, pixels: bool = False) -> Parsed:
+def parse(
+    path: Path,
+    keywords: Sequence[int],
+    limits: Limits,
+    *,
+    pixels: bool = False,
+    sha256: str = "",
+) -> Parsed:
     """Read the named elements of a file that holds pixel data.
 
     Parameters
@@ -80,16 +95,33 @@ def parse(path: Path, keywords: Sequence[int], limits: Limits, *, pixels: bool =
         How large the file may be, and become.
     pixels
         Also read the encoded pixel data.
+    sha256
+        What the whole file must hash to, with ``pixels`` alone: the very bytes that are parsed are
+        those that were hashed.
 
     Raises
     ------
     LoadError
-        ``FILE_UNREADABLE``, ``NOT_DICOM``, ``META_MISSING``, ``TRANSFER_SYNTAX``,
-        ``DECODE_BUDGET``, ``DICOM_TRUNCATED`` or ``DICOM_INVALID``.
+        ``HASH_MISMATCH``, ``FILE_UNREADABLE``, ``NOT_DICOM``, ``META_MISSING``,
+        ``TRANSFER_SYNTAX``, ``DECODE_BUDGET``, ``DICOM_TRUNCATED`` or ``DICOM_INVALID``.
     """
     try:
         with path.open("rb") as stream:
-            return _parse(stream, list(keywords), limits, pixels=pixels)
+            size = os.fstat(stream.fileno()).st_size
+            if size > limits.file_bytes:
+                raise LoadError(f"the file has {size} bytes", code="DECODE_BUDGET")
+            if not pixels:
+                return _parse(stream, size, list(keywords), limits, pixels=False)
+            content = stream.read()
+        digest = hashlib.sha256(content).hexdigest()
+        if sha256 and digest != sha256:
+            raise LoadError(
+                "the file is not the one of the manifest",
+                advice="restore it from where it came",
+                code="HASH_MISMATCH",
+            )
+        parsed = _parse(io.BytesIO(content), len(content), list(keywords), limits, pixels=True)
+        return attrs.evolve(parsed, sha256=digest, size=len(content))
     except OSError as error:
         raise LoadError(
             f"the file cannot be read: {type(error).__name__}", code="FILE_UNREADABLE"
@@ -117,11 +149,8 @@ def decoder_of(transfer_syntax: str) -> Decoder:
         raise LoadError("the file encodes no still image", code="TRANSFER_SYNTAX") from None
 
 
-def _parse(stream: BinaryIO, tags: list[int], limits: Limits, *, pixels: bool) -> Parsed:
+def _parse(stream: BinaryIO, size: int, tags: list[int], limits: Limits, *, pixels: bool) -> Parsed:
     _check_start(stream)
-    size = os.fstat(stream.fileno()).st_size
-    if size > limits.file_bytes:
-        raise LoadError(f"the file has {size} bytes", code="DECODE_BUDGET")
     meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
     if "TransferSyntaxUID" not in meta:
         raise LoadError("the file does not say how it is encoded", code="TRANSFER_SYNTAX")
@@ -134,9 +163,11 @@ def _parse(stream: BinaryIO, tags: list[int], limits: Limits, *, pixels: bool) -
         stream.seek(0)
 
     length: int | None = None
+    private = False
 
     def at_pixels(tag: BaseTag, _vr: str | None, element_length: int) -> bool:
-        nonlocal length
+        nonlocal length, private
+        private = private or tag.is_private
         if tag == PIXEL_DATA and length is None:
             length = element_length
             return not pixels
@@ -157,13 +188,13 @@ def _parse(stream: BinaryIO, tags: list[int], limits: Limits, *, pixels: bool) -
         image = UID(meta.get("MediaStorageSOPClassUID", "")).name.endswith("Image Storage")
         if image or "Rows" in dataset:
             raise LoadError("the file ends before its pixel data", code="DICOM_TRUNCATED")
-        return Parsed(dataset, syntax, None)
+        return Parsed(dataset, syntax, None, private)
     undefined = length == 0xFFFFFFFF
     if not undefined and not pixels and size - stream.tell() < length:
         raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
     if not undefined and pixels and len(dataset.PixelData) < length:
         raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
-    return Parsed(dataset, syntax, None if undefined else length)
+    return Parsed(dataset, syntax, None if undefined else length, private)
 
 
 def _check_start(stream: BinaryIO) -> None:

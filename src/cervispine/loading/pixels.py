@@ -67,7 +67,9 @@ def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str
     return content.hexdigest(), appearance_of(sign * stored.astype(np.float32))
 
 
-def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> list[Slice]:
+def read_slices(
+    path: Path, frames: Sequence[int | None], limits: Limits, *, sha256: str = ""
+) -> list[Slice]:
     """Read the headers and the pixels of a file, or of some frames of one.
 
     The stored values are decoded, rescaled in float32 with the slope and intercept of this very
@@ -83,6 +85,8 @@ def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> lis
         Which frames; ``[None]`` for a file of one image. No other is decoded.
     limits
         How large it may be.
+    sha256
+        What it must hash to, where a manifest is in force.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def read_slices(path: Path, frames: Sequence[int | None], limits: Limits) -> lis
     DecoderMissingError
         When no installed package decodes the file.
     """
-    parsed = parse(path, HEADER_TAGS, limits, pixels=True)
+    parsed = parse(path, HEADER_TAGS, limits, pixels=True, sha256=sha256)
     wanted = [frame for frame in frames if frame is not None]
     headers = headers_of(parsed, path, limits, only=wanted, place_only=True)
     for header in headers:

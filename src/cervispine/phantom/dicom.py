@@ -109,6 +109,7 @@ def _common(rendering: Rendering, patient: PatientSpecification, name: str) -> D
     dataset.PatientAge = f"{patient.age:03d}Y"
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "Never identified: computed, no human subject"
+    dataset.BurnedInAnnotation = "NO"
     dataset.PatientComments = COMMENT
     dataset.ImageComments = COMMENT
 

@@ -62,6 +62,7 @@ class Cache:
             status = [path.stat() for path in dict.fromkeys(series.files)]
             stamps = [(each.st_size, each.st_mtime_ns) for each in status]
             # One series UID may hold several stacks: echoes, repetitions, frames of one file.
+            # Where a manifest is in force, what was read without one does not count.
             which = [series.pixel_hash, series.frames, attrs.astuple(series.geometry)]
-            identity.append(json.dumps([series.uid, which, stamps]))
+            identity.append(json.dumps([series.uid, which, stamps, series.content_hashes]))
         return self.folder / f"{hashlib.sha256(''.join(identity).encode()).hexdigest()}.npy"

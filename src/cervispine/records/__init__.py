@@ -3,6 +3,7 @@
 geometry       where a stack of slices lies in the patient
 study          Series, Study and Volume: what is known of an examination, and its pixels
 intake         Problem and IntakeReport: what became of every file that was found
+manifest       Manifest: which bytes a cohort was made of
 cohort         Cohort: an immutable sequence of studies, with labels, split and leakage
 labels         labels.csv, and the vocabulary of labels
 predictions    Predictions: what a classifier says of studies
@@ -15,6 +16,7 @@ from cervispine.records.cohort import Cohort
 from cervispine.records.geometry import Geometry
 from cervispine.records.intake import IntakeReport, Problem
 from cervispine.records.labels import CLASSES
+from cervispine.records.manifest import Manifest
 from cervispine.records.predictions import Predictions
 from cervispine.records.pseudonyms import Key
 from cervispine.records.study import Series, Study, Volume
@@ -25,6 +27,7 @@ __all__ = [
     "Geometry",
     "IntakeReport",
     "Key",
+    "Manifest",
     "Predictions",
     "Problem",
     "Series",

@@ -52,6 +52,9 @@ class IntakeReport:
         Counts of files.
     problems
         What was not used, or is to be known about, and why.
+    identity
+        What the headers say of who the patients are, counted over all files read as MR: notes
+        about the whole, which concern no file's fate.
     unused_patients
         Patients with files of which no study could be used. They are kept in memory, so that a
         row about them is not taken for a slip of the pen, and are never printed or written.
@@ -65,6 +68,7 @@ class IntakeReport:
     found: int
     used: int
     problems: tuple[Problem, ...] = attrs.field(default=(), repr=False)
+    identity: tuple[Problem, ...] = attrs.field(default=(), repr=False)
     unused_patients: frozenset[str] = attrs.field(default=frozenset(), repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -94,12 +98,13 @@ class IntakeReport:
             f"+ {self.rejected} rejected + {self.ignored} ignored"
         ]
         counts: Counter[tuple[str, str]] = Counter()
-        for problem in self.problems:
+        listed = (*self.problems, *self.identity)
+        for problem in listed:
             counts[problem.fate, problem.code] += problem.files
         for (fate, code), files in sorted(counts.items()):
-            example = next(p for p in self.problems if (p.fate, p.code) == (fate, code))
+            example = next(p for p in listed if (p.fate, p.code) == (fate, code))
             size = f"{files:6} files: " if files else ""
-            lines.append(f"  {fate:8} {code:24} {size}{example.reason}")
+            lines.append(f"  {fate:8} {code:27} {size}{example.reason}")
         return "\n".join(lines)
 
     def to_csv(self, path: str | Path) -> None:

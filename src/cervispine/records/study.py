@@ -69,6 +69,9 @@ class Series(_Mapped):
     appearance
         What the middle slice looks like, in 512 bits: nearly equal for a copy that was rescaled,
         compressed or cropped a little.
+    content_hashes
+        SHA-256 of each slice's file, where a manifest is in force; a file that has another one is
+        not read.
     protocol
         Header values that describe the acquisition (field strength, TR, TE, manufacturer ...).
     frames
@@ -86,6 +89,7 @@ class Series(_Mapped):
     frame_of_reference_uid: str = attrs.field(default="", repr=False)
     pixel_hash: str = attrs.field(default="", repr=False)
     appearance: str = attrs.field(default="", repr=False)
+    content_hashes: tuple[str, ...] = attrs.field(default=(), repr=False)
     protocol: Mapping[str, Any] = attrs.field(
         factory=dict, converter=_frozen_mapping, repr=False, hash=False
     )

@@ -1,0 +1,124 @@
+"""The data of a run: where they lie, what is in them, and that they stay what they were."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from cervispine.exceptions import DataError, UsageError
+from cervispine.experiment.folder import RunFolder
+from cervispine.experiment.presets import Preset
+from cervispine.progress import progress as progress_of
+from cervispine.records import CLASSES, Manifest
+from cervispine.records.files import write_text
+
+if TYPE_CHECKING:
+    from cervispine.records import Cohort
+
+__all__ = ["Source", "hash_file", "index_source", "make_phantoms"]
+
+logger = logging.getLogger("cervispine.experiment")
+
+#: Name of the manifest of the data in a run folder.
+DATA_MANIFEST = "data-manifest.json"
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """Where the data of a run lie."""
+
+    dicom: Path
+    labels: Path
+    readers: Path | None
+    synthetic: bool
+    manifest: Path | None = None
+    saved: Path | None = None
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file that was named, hexadecimal.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be read (``FILE_MISSING``).
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(
+            "the file cannot be read", where=str(path), advice="check its path", code="FILE_MISSING"
+        ) from error
+
+
+def make_phantoms(run: RunFolder, settings: Preset, seed: int, progress: bool | None) -> Source:
+    """Write the phantom cohort into the run folder."""
+    from cervispine.phantom import Phantom
+
+    with run.timed("phantom"), progress_of("making phantoms", shown=progress) as report:
+        written = Phantom(**settings.phantom, seed=seed).write(
+            run.path / "phantom", progress=report
+        )
+    return Source(
+        dicom=written.dicom, labels=written.labels, readers=written.readers, synthetic=True
+    )
+
+
+def index_source(
+    run: RunFolder, source: Source, allow_missing: bool, progress: bool | None
+) -> tuple[Cohort, Manifest]:
+    """Index and label the data, and write down which bytes they are.
+
+    Raises
+    ------
+    DataError
+        When the data are refused, or no longer those that the run began with.
+    """
+    from cervispine.loading import Loader
+
+    with run.timed("index"), progress_of("reading headers", shown=progress) as report:
+        cohort = Loader().index(
+            source.dicom, manifest=source.manifest, saved=source.saved, progress=report
+        )
+    assert cohort.intake is not None
+    cohort.intake.to_csv(run.path / "rejected.csv")
+    try:
+        cohort = cohort.with_labels(source.labels, allow_missing=allow_missing)
+    finally:
+        # Also where the labels are refused: what became of the files may be the reason.
+        write_text(run.path / "cohort.txt", cohort.summary() + "\n")
+        logger.info("%s", cohort.summary())
+    if len(classes := {CLASSES[label] for label in cohort.labels.tolist()}) < 2:
+        raise DataError(
+            f"every study is labelled {', '.join(classes)}: there is nothing to tell apart",
+            where=str(source.labels),
+            advice="bring patients of both classes",
+            code="SINGLE_CLASS",
+        )
+    repeated = len(cohort) - len(set(cohort.patients))
+    if repeated:
+        raise DataError(
+            f"{repeated} patients have a second study, and every figure counts patients",
+            advice="leave one study of each patient in the folder, by a rule you can state",
+            code="PATIENT_REPEATED",
+        )
+    return _sealed(run, cohort, progress)
+
+
+def _sealed(run: RunFolder, cohort: Cohort, progress: bool | None) -> tuple[Cohort, Manifest]:
+    """Return the cohort, every later read of which is checked against the run's manifest."""
+    from cervispine.loading import make_manifest, refuse_changed, seal
+
+    path = run.path / DATA_MANIFEST
+    with run.timed("verify"), progress_of("hashing files", shown=progress) as report:
+        if run.resumed and path.is_file():
+            manifest = Manifest.load(path)
+            refuse_changed(cohort, manifest, whole=True, progress=report)
+        else:
+            manifest = make_manifest(cohort, progress=report)
+            manifest.save(path)
+    return seal(cohort, manifest), manifest
