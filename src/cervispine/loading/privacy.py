@@ -103,7 +103,9 @@ def identity_notes(files: Iterable[tuple[str, ...]]) -> list[Problem]:
         denied = counts[REMOVED + "NO"]
         reason = f"PatientIdentityRemoved is NO in {denied} and absent in "
         reason += f"{len(files) - claimed - denied}"
-        problems.append(_note(code="DEIDENTIFICATION_UNCLAIMED", reason=reason, files=len(files) - claimed))
+        problems.append(
+            _note(code="DEIDENTIFICATION_UNCLAIMED", reason=reason, files=len(files) - claimed)
+        )
     if counts[PRIVATE]:
         reason = "private elements, which may hold anything, stand in the header"
         problems.append(_note(code="PRIVATE_ELEMENTS", reason=reason, files=counts[PRIVATE]))
@@ -114,7 +116,7 @@ def identity_notes(files: Iterable[tuple[str, ...]]) -> list[Problem]:
 
 
 def _note(*, code: str, reason: str, files: int) -> Problem:
-    return Problem(code=code, reason=reason, files=fate="noted", files=files)
+    return Problem(code=code, reason=reason, fate="noted", files=files)
 
 
 def _plain(dataset: Dataset, keyword: str) -> str:
