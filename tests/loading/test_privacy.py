@@ -55,9 +55,8 @@ def test_no_canary_leaves(
     caplog.set_level(logging.DEBUG)
     folder = tmp_path / CANARY
     patient = f"{CANARY}-1"
-    paths = Series(patient=patient).write(
-        folder, change=plant, names=[f"{CANARY}{number}.dcm" for number in range(5)]
-    )
+    names = [f"{CANARY}{number}.dcm" for number in range(5)]
+    paths = Series(patient=patient, names=names).write(folder, change=plant)
     recwarn.clear()
     capfd.readouterr()
     caplog.clear()

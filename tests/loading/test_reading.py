@@ -78,10 +78,10 @@ def test_read_refuses_damaged_compressed_pixels(tmp_path: Path, Series: Any) -> 
     paths = Series(syntax="1.2.840.10008.1.2.4.80", shape=(3, 32, 32)).write(tmp_path)
     study = Loader().index(tmp_path)[0]
     content = bytearray(paths[0].read_bytes())
-    start = content.index(b"\xff\xd8\xff")
-    content[start : start + 16] = bytes(16)
+    start = content.index(b"\xff\xda") + 20
+    content[start : start + 16] = b"\x7f" * 16
     paths[0].write_bytes(bytes(content))
-    with pytest.raises(LoadError, match="cannot be decoded from JPEG-LS") as caught:
+    with pytest.raises(LoadError) as caught:
         Loader().read(study)
     assert caught.value.code == "PIXELS_INVALID"
 

@@ -20,6 +20,8 @@ studies     stacks -> studies: copies counted once, one series a sequence
 assembly    the Headers of all files -> studies, and what became of the rest
 hashing     Cohort -> Manifest: which bytes it is made of, and whether they still are the same
 decoders    encoded pixels -> stored values, by one named package a transfer syntax
+codestreams the head of a compressed image against what the file says
+isolation   a decoder that may die, in a process of its own
 pixels      file -> float32 pixels, whatever the transfer syntax
 loader      Loader: the object that does all this
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cervispine.exceptions import LoadError
-from cervispine.loading.elements import Elements, number_of, text_of
+from cervispine.loading.elements import Elements, list_of, number_of, text_of
 from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import Parsed, decoder_of
 
@@ -51,7 +51,7 @@ def _check_bits(elements: Elements) -> int:
 
 
 def check_rescale(elements: Elements) -> None:
-    """Refuse a slope that float32 takes for zero or for infinite, and such an intercept.
+    """Refuse a slope that float32 takes for zero or for infinite, such an intercept, or a table.
 
     Raises
     ------
@@ -63,3 +63,6 @@ def check_rescale(elements: Elements) -> None:
         raise LoadError("RescaleSlope is zero, or out of any range", code="VALUE_INVALID")
     if abs(number_of(elements, "RescaleIntercept", float) or 0.0) > LARGEST:
         raise LoadError("RescaleIntercept is out of any range", code="VALUE_INVALID")
+    # pydicom's decoders take no notice of it: values would be wrong without a word.
+    if list_of(elements, "ModalityLUTSequence"):
+        raise LoadError("a table says what stored values mean", code="VALUE_INVALID")

@@ -2,8 +2,8 @@
 
 pydicom takes whichever plugin is installed; a result must not depend on that, so the one that is
 used is named here. GDCM is used for JPEG Lossless alone, which nothing else under a permissive
-licence decodes. JPEG Extended, of 12 bits, is decoded by a package under the GPL, which is the
-user's to install.
+licence decodes, and in a process of its own, since it ends the process on some broken images.
+JPEG Extended, of 12 bits, is decoded by a package under the GPL, which is the user's to install.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from typing import Any
 import attrs
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.encaps import get_frame
 from pydicom.uid import UID
 
 from cervispine.exceptions import DecoderMissingError, PixelError
-from cervispine.loading.elements import number_of
-from cervispine.loading.parsing import Parsed, decoder_of
+from cervispine.loading.codestreams import Expected, check_codestream
+from cervispine.loading.elements import number_of, text_of
+from cervispine.loading.isolation import decode_apart
+from cervispine.loading.parsing import PIXEL_DATA, Parsed, decoder_of
 
 __all__ = ["decode", "missing_decoder", "refuse_missing_decoders"]
 
@@ -113,25 +116,33 @@ def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
     Raises
     ------
     PixelError
-        ``PIXELS_INVALID`` when decoding fails.
+        ``PIXELS_INVALID`` when decoding fails, or would.
     """
     dataset, syntax = parsed.dataset, parsed.transfer_syntax
     choice = DECODERS.get(str(syntax))
-    allocated = number_of(dataset, "BitsAllocated", int)
+    made_by = _with_version(choice.package if choice else "pydicom")
+    allocated = number_of(dataset, "BitsAllocated", int) or 0
     options: dict[str, Any] = {
         "rows": dataset.Rows,
         "columns": dataset.Columns,
         "number_of_frames": number_of(dataset, "NumberOfFrames", int) or 1,
         "samples_per_pixel": 1,
-        "photometric_interpretation": dataset.PhotometricInterpretation,
+        "photometric_interpretation": text_of(dataset, "PhotometricInterpretation"),
         "bits_allocated": allocated,
         "bits_stored": number_of(dataset, "BitsStored", int) or allocated,
         "pixel_representation": number_of(dataset, "PixelRepresentation", int),
         "pixel_keyword": "PixelData",
-        "pixel_vr": "OW",
+        # Of a big-endian file, bytes are exchanged in words and left alone otherwise.
+        "pixel_vr": str(dataset[PIXEL_DATA].VR),
         # pydicom would cut off what does not fit into BitsStored; here it is refused instead.
         "correct_unused_bits": False,
     }
+    if choice is not None:
+        encoded = _encoded_frame(parsed, frame)
+        expected = Expected(rows=dataset.Rows, columns=dataset.Columns, allocated=allocated)
+        check_codestream(encoded, str(syntax), expected)
+        if choice is _GDCM:
+            return decode_apart(encoded, str(syntax), choice.plugin, options), made_by
     try:
         stored, _ = decoder_of(str(syntax)).as_array(
             dataset.PixelData,
@@ -140,14 +151,37 @@ def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
             decoding_plugin=choice.plugin if choice else "",
             **options,
         )
-    except Exception as error:  # each decoder raises its own classes
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # each decoder raises its own classes; Rust's is no Exception
         raise PixelError(
             f"the pixels cannot be decoded from {syntax.name}: {type(error).__name__}",
             advice="the file is damaged; export it again",
         ) from None
     if stored.shape != (dataset.Rows, dataset.Columns):
         raise PixelError("the decoded image has another size than the header says")
-    return stored, _with_version(choice.package if choice else "pydicom")
+    return stored, made_by
+
+
+def _encoded_frame(parsed: Parsed, frame: int) -> bytes:
+    """Return the encoded pixels of one image or frame, as its fragments joined.
+
+    Raises
+    ------
+    PixelError
+        ``PIXELS_INVALID`` when the fragments tell of no such frame.
+    """
+    count = number_of(parsed.dataset, "NumberOfFrames", int) or 1
+    if not parsed.transfer_syntax.is_encapsulated:
+        size = len(parsed.dataset.PixelData) // count
+        return bytes(parsed.dataset.PixelData[frame * size : (frame + 1) * size])
+    try:
+        return bytes(get_frame(parsed.dataset.PixelData, frame, number_of_frames=count))
+    except Exception as error:  # the class depends on what is wrong with the fragments
+        raise PixelError(
+            f"frame {frame} cannot be found: {type(error).__name__}",
+            advice="the file is damaged; export it again",
+        ) from None
 
 
 @functools.cache

@@ -58,7 +58,7 @@ HEADER_TAGS = (
         "SeriesInstanceUID", "AcquisitionNumber", "ImagePositionPatient",
         "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier",
         "PixelSpacing", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-        "RescaleSlope", "RescaleIntercept", "BurnedInAnnotation",
+        "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "BurnedInAnnotation",
     ),
 )  # fmt: skip
 

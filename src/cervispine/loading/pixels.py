@@ -131,8 +131,9 @@ def _rescale(
         values *= np.float32(slope)
     if intercept:
         values += np.float32(intercept)
-        if values.min() == values.max():
-            raise PixelError("the intercept swallows the image", code="IMAGE_DEGENERATE")
+    # Neighbours among the stored values must not become one value of float32.
+    if np.spacing(np.abs(values).max()) > abs(1.0 if slope is None else slope):
+        raise PixelError("slope and intercept swallow the image", code="IMAGE_DEGENERATE")
     return values
 
 
