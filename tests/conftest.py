@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
@@ -36,3 +40,47 @@ def phantom(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Phantom
 def cohort(phantom: PhantomCohort) -> Cohort:
     """Return the same cohort, indexed and labelled."""
     return Loader().index(phantom.dicom).with_labels(phantom.labels)
+
+
+PLUGINS = Path(__file__).parent / "plugins"
+
+
+def lay_out(name: str, site: Path) -> None:
+    """Lay out a plug-in of tests/plugins as an installer would, from its pyproject.toml."""
+    source = PLUGINS / name
+    project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
+    shutil.copytree(source, site, ignore=shutil.ignore_patterns("pyproject.toml"))
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n"
+        f"License-Expression: {project['license']}\n"
+    )
+    lines = [
+        line
+        for group, entries in project["entry-points"].items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in entries.items()))
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def write_distribution() -> Callable[[str, Path], None]:
+    """Return what lays a plug-in of tests/plugins out in a folder."""
+    return lay_out
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Put plug-ins of tests/plugins on the path for the length of a test."""
+    modules = set(sys.modules)
+
+    def put_on_path(*names: str) -> None:
+        for name in names:
+            lay_out(name, tmp_path / name)
+            monkeypatch.syspath_prepend(str(tmp_path / name))
+
+    yield put_on_path
+    for name in set(sys.modules) - modules:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]

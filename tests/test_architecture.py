@@ -13,7 +13,7 @@ import cervispine
 
 #: From the ground up; a room imports its own floor's permitted neighbours or lower floors only.
 FLOORS = (
-    ("exceptions", "progress", "records"),
+    ("exceptions", "plugins", "progress", "records"),
     ("loading", "preprocessing", "backbones", "evaluation", "phantom"),
     ("classification", "testing"),
     ("reporting",),
@@ -23,7 +23,12 @@ FLOORS = (
 )
 
 #: The way of the data inside a floor: preprocessing reads volumes by a loader.
-PERMITTED = {("preprocessing", "loading"), ("records", "exceptions"), ("progress", "exceptions")}
+PERMITTED = {
+    ("preprocessing", "loading"),
+    ("records", "exceptions"),
+    ("progress", "exceptions"),
+    ("plugins", "exceptions"),
+}
 
 SOURCE = Path(cervispine.__file__).parent
 

@@ -6,6 +6,7 @@ The data take one way, and each step is an object of its own:
 
 records          the values that flow between the steps
 exceptions       the errors, each with a stable code
+plugins          what is installed under an entry-point group, and importing one of it
 loading          a folder of DICOM to a Cohort, a Study to a Volume
 preprocessing    a Volume to a Tensor
 backbones        a name to a network, through entry points
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from cervispine.classification import Classifier, OPLLClassifier
     from cervispine.evaluation import Comparison, Evaluation, Evaluator, ReaderTable
     from cervispine.experiment import run_experiment
-    from cervispine.loading import Loader
+    from cervispine.loading import Loader, NiftiLoader, list_loaders
     from cervispine.phantom import Phantom
     from cervispine.preprocessing import Preprocessor
     from cervispine.records import Cohort, Predictions, Series, Study, Volume
@@ -46,6 +47,7 @@ _HOMES = {
     "Evaluation": "evaluation",
     "Evaluator": "evaluation",
     "Loader": "loading",
+    "NiftiLoader": "loading",
     "OPLLClassifier": "classification",
     "Phantom": "phantom",
     "Predictions": "records",
@@ -55,6 +57,7 @@ _HOMES = {
     "Study": "records",
     "Volume": "records",
     "list_backbones": "backbones",
+    "list_loaders": "loading",
     "run_experiment": "experiment",
 }
 
@@ -66,6 +69,7 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "Loader",
+    "NiftiLoader",
     "OPLLClassifier",
     "Phantom",
     "Predictions",
@@ -75,6 +79,7 @@ __all__ = [
     "Study",
     "Volume",
     "list_backbones",
+    "list_loaders",
     "run_experiment",
 ]
 

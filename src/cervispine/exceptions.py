@@ -5,11 +5,17 @@ CervispineError
 │   └── MissingExtraError       an optional dependency is not installed
 ├── DataError                   the data are refused
 │   ├── LoadError               files, series, geometry, pixels
-│   │   ├── NoDicomError
+│   │   ├── NoImagesError
+│   │   │   └── NoDicomError
 │   │   ├── GeometryError
 │   │   ├── AmbiguousSeriesError
 │   │   ├── DecoderMissingError
 │   │   └── PixelError
+│   ├── LoaderError             a plug-in that should read the data
+│   │   ├── LoaderNotFoundError
+│   │   │   └── LoaderAmbiguousError
+│   │   ├── LoaderLoadError
+│   │   └── LoaderContractError
 │   ├── LabelError              labels.csv, readers.csv, scores.csv, split.csv
 │   ├── LeakageError            the same patient on both sides of a split
 │   └── EvaluationError         statistics that cannot be answered honestly
@@ -17,6 +23,7 @@ CervispineError
 ├── ModelError                  the model is refused
 │   ├── BackboneError
 │   │   ├── BackboneNotFoundError
+│   │   │   └── BackboneAmbiguousError
 │   │   ├── BackboneLoadError
 │   │   └── BackboneContractError
 │   ├── ModelFormatError
@@ -32,6 +39,7 @@ from __future__ import annotations
 
 __all__ = [
     "AmbiguousSeriesError",
+    "BackboneAmbiguousError",
     "BackboneContractError",
     "BackboneError",
     "BackboneLoadError",
@@ -46,11 +54,17 @@ __all__ = [
     "LabelError",
     "LeakageError",
     "LoadError",
+    "LoaderAmbiguousError",
+    "LoaderContractError",
+    "LoaderError",
+    "LoaderLoadError",
+    "LoaderNotFoundError",
     "MismatchedCasesError",
     "MissingExtraError",
     "ModelError",
     "ModelFormatError",
     "NoDicomError",
+    "NoImagesError",
     "PixelError",
     "ProvenanceWarning",
     "ResourceError",
@@ -139,8 +153,14 @@ class LoadError(DataError):
     code = "LOAD"
 
 
-class NoDicomError(LoadError):
+class NoImagesError(LoadError):
     """Nothing usable was found where images were expected."""
+
+    code = "NO_IMAGES"
+
+
+class NoDicomError(NoImagesError):
+    """Nothing usable was found where DICOM was expected."""
 
     code = "NO_DICOM"
 
@@ -167,6 +187,36 @@ class PixelError(LoadError):
     """Pixel data are truncated, undecodable, degenerate or too large."""
 
     code = "PIXELS_INVALID"
+
+
+class LoaderError(DataError):
+    """A loader plug-in cannot be used."""
+
+    code = "LOADER"
+
+
+class LoaderNotFoundError(LoaderError):
+    """No loader is installed under a name."""
+
+    code = "LOADER_NOT_FOUND"
+
+
+class LoaderAmbiguousError(LoaderNotFoundError):
+    """Several loaders are installed under one name."""
+
+    code = "LOADER_AMBIGUOUS"
+
+
+class LoaderLoadError(LoaderError):
+    """A loader's entry point fails to import, or to make a loader."""
+
+    code = "LOADER_LOAD"
+
+
+class LoaderContractError(LoaderError):
+    """A loader does not do what the contract says."""
+
+    code = "LOADER_CONTRACT"
 
 
 class LabelError(DataError):
@@ -207,9 +257,15 @@ class BackboneError(ModelError):
 
 
 class BackboneNotFoundError(BackboneError):
-    """No backbone, or more than one, is installed under a name."""
+    """No backbone is installed under a name."""
 
     code = "BACKBONE_NOT_FOUND"
+
+
+class BackboneAmbiguousError(BackboneNotFoundError):
+    """Several backbones are installed under one name."""
+
+    code = "BACKBONE_AMBIGUOUS"
 
 
 class BackboneLoadError(BackboneError):

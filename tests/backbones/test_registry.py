@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,45 +25,11 @@ from cervispine.exceptions import (
     UsageError,
 )
 
-PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
 BUILT_IN = ["resnet101", "resnet34", "resnet50"]
 SMALL = {"in_channels": 1, "num_classes": 2, "size": (64, 64)}
 
 Install = Callable[..., None]
-
-
-def write_distribution(source: Path, site: Path) -> None:
-    """Lay out a plug-in's source as an installer would, from its pyproject.toml."""
-    project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
-    shutil.copytree(source, site, ignore=shutil.ignore_patterns("pyproject.toml"))
-    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n"
-        f"License-Expression: {project['license']}\n"
-    )
-    lines = [
-        line
-        for group, entries in project["entry-points"].items()
-        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in entries.items()))
-    ]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Put plug-ins of tests/plugins on the path for the length of a test."""
-    modules = set(sys.modules)
-
-    def put_on_path(*names: str) -> None:
-        for name in names:
-            write_distribution(PLUGINS / name, tmp_path / name)
-            monkeypatch.syspath_prepend(str(tmp_path / name))
-
-    yield put_on_path
-    for name in set(sys.modules) - modules:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+Write = Callable[[str, Path], None]
 
 
 def test_the_three_resnets_come_from_cervispine_itself() -> None:
@@ -76,9 +40,11 @@ def test_the_three_resnets_come_from_cervispine_itself() -> None:
     assert ours[0].qualified_name == "cervispine:resnet101"
 
 
-def test_listing_imports_neither_torch_nor_a_plugin(tmp_path: Path) -> None:
+def test_listing_imports_neither_torch_nor_a_plugin(
+    write_distribution: Write, tmp_path: Path
+) -> None:
     for name in ("good", "exits"):
-        write_distribution(PLUGINS / name, tmp_path / name)
+        write_distribution(name, tmp_path / name)
     code = (
         "import sys\n"
         f"sys.path[:0] = [{str(tmp_path / 'good')!r}, {str(tmp_path / 'exits')!r}]\n"
@@ -213,10 +179,13 @@ def test_damaged_metadata_hide_only_themselves(install: Install, tmp_path: Path)
 
 
 def test_of_two_copies_of_a_distribution_the_first_on_the_path_counts(
-    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    install: Install,
+    write_distribution: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     install("good")
-    write_distribution(PLUGINS / "good", tmp_path / "older")
+    write_distribution("good", tmp_path / "older")
     info = tmp_path / "older" / "spine_tiny-1.2.dist-info"
     (info / "METADATA").write_text("Metadata-Version: 2.4\nName: Spine.Tiny\nVersion: 0.1\n")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "older")])

@@ -10,7 +10,6 @@ Importing this package imports neither torch nor any plug-in.
 
 from cervispine.backbones.backbone import Backbone, Build
 from cervispine.backbones.registry import (
-    InstalledBackbone,
     build_backbone,
     find_backbone,
     list_backbones,
@@ -20,7 +19,6 @@ from cervispine.backbones.registry import (
 __all__ = [
     "Backbone",
     "Build",
-    "InstalledBackbone",
     "build_backbone",
     "find_backbone",
     "list_backbones",

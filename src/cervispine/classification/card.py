@@ -35,6 +35,7 @@ def model_card(classifier: Classifier) -> str:
             f"{record['backbone_version']}; epoch {record['best_epoch']} of {record['epochs']}; "
             f"seed {record['seed']}; {record['precision']} on {record['device']}.",
             f"- cervispine {record['cervispine']}, torch {record['torch']}.",
+            f"- Images read by {' and '.join(record.get('loaders', ['a loader not recorded']))}.",
             "- Input: " + ", ".join(f"{name} {value}" for name, value in settings.items()) + ".",
             f"- Threshold {classifier.threshold_:.4f} (Youden's, on the validation part); "
             f"temperature {classifier.temperature_:.3f}.",

@@ -20,7 +20,11 @@ from sklearn.utils.validation import check_is_fitted
 from cervispine.backbones import build_backbone
 from cervispine.classification.calibration import fit_temperature, positive_probability
 from cervispine.classification.hardware import choose_device, choose_precision, within_memory
-from cervispine.classification.inputs import labelled_studies, validation_part
+from cervispine.classification.inputs import (
+    labelled_studies,
+    validation_part,
+    warn_of_other_loaders,
+)
 from cervispine.classification.memory import TrainedOn
 from cervispine.classification.pooling import (
     FEATURES,
@@ -255,8 +259,14 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         LeakageError
             The model was fitted on some of them (``LEAKAGE_TRAINING``).
+
+        Warns
+        -----
+        ProvenanceWarning
+            The images are read by another loader than those the model was trained on.
         """
         check_is_fitted(self)
+        warn_of_other_loaders(self.record_, X)
         compared = "nothing" if allow_training_patients else self.trained_on_.refuse(X, key)
         probabilities = self.predict_proba(X)[:, 1]
         return Predictions(

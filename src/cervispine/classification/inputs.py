@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cervispine.exceptions import LabelError, TrainingError, UsageError
+from cervispine.exceptions import LabelError, ProvenanceWarning, TrainingError, UsageError
+from cervispine.loading import list_loaders
 from cervispine.records import Cohort, Study
 
-__all__ = ["labelled_studies", "validation_part"]
+__all__ = ["labelled_studies", "loaders_of", "validation_part", "warn_of_other_loaders"]
 
 
 def labelled_studies(
@@ -46,6 +49,29 @@ def labelled_studies(
             code="SINGLE_CLASS",
         )
     return studies, truth.astype(np.int64)
+
+
+def loaders_of(studies: Sequence[Study]) -> list[str]:
+    """Return the loaders that the studies name, each with the version installed."""
+    names = sorted({series.loader for study in studies for series in study.series})
+    versions = {loader.qualified_name: loader.version for loader in list_loaders()}
+    return [f"{name} {versions.get(name, '(not installed)')}" for name in names]
+
+
+def warn_of_other_loaders(record: Mapping[str, Any], studies: Sequence[Study]) -> None:
+    """Warn where studies are read by other loaders than the record of a training names.
+
+    Two loaders may scale the values of one image in two ways, as those of DICOM and NIfTI do.
+    """
+    known = {loader.split()[0] for loader in record.get("loaders", ())}
+    others = {series.loader for study in studies for series in study.series} - known
+    if known and others:
+        warnings.warn(
+            f"the model was trained on images read by {' and '.join(sorted(known))}; "
+            f"these are read by {' and '.join(sorted(others))}",
+            ProvenanceWarning,
+            stacklevel=3,
+        )
 
 
 def validation_part(

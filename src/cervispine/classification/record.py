@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from cervispine.backbones import find_backbone
+from cervispine.classification.inputs import loaders_of
 from cervispine.classification.training import Recipe
 from cervispine.records import Study
 
@@ -46,6 +47,7 @@ def training_record(
         "backbone": backbone,
         "backbone_distribution": found.distribution,
         "backbone_version": found.version,
+        "loaders": loaders_of(studies),
         "device": str(recipe.device),
         "precision": str(recipe.precision).removeprefix("torch."),
         "seed": recipe.seed,

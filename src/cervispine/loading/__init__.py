@@ -1,4 +1,4 @@
-"""A folder of DICOM to a Cohort, a Study to a Volume; what is doubtful is refused, never guessed.
+"""A folder of images to a Cohort, a Study to a Volume; what is doubtful is refused, never guessed.
 
 limits      how much a file, a series or an archive may ask for
 intake      folder -> every file in it, whatever else lies there
@@ -23,11 +23,40 @@ decoders    encoded pixels -> stored values, by one named package a transfer syn
 codestreams the head of a compressed image against what the file says
 isolation   a decoder that may die, in a process of its own
 pixels      file -> float32 pixels, whatever the transfer syntax
-loader      Loader: the object that does all this
+selection   what is wanted: which plane and sequences, which slices of a series
+loader      Loader: the object that does all this for DICOM
+bids        what the name of a NIfTI file and its sidecar say
+nifti_file  one NIfTI file: its header, where it lies in the patient, its pixels
+nifti_studies  NIfTI images to studies
+nifti       NiftiLoader: the object that does all this for NIfTI
+registry    which loaders are installed, and making one by name
 """
 
 from cervispine.loading.hashing import make_manifest, refuse_changed, seal, verify
 from cervispine.loading.limits import Limits
 from cervispine.loading.loader import Loader
+from cervispine.loading.nifti import NiftiLoader
+from cervispine.loading.registry import (
+    ImageLoader,
+    MakeLoader,
+    build_loader,
+    find_loader,
+    list_loaders,
+    load_loader,
+)
 
-__all__ = ["Limits", "Loader", "make_manifest", "refuse_changed", "seal", "verify"]
+__all__ = [
+    "ImageLoader",
+    "Limits",
+    "Loader",
+    "MakeLoader",
+    "NiftiLoader",
+    "build_loader",
+    "find_loader",
+    "list_loaders",
+    "load_loader",
+    "make_manifest",
+    "refuse_changed",
+    "seal",
+    "verify",
+]

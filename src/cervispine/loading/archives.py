@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from cervispine.exceptions import LoadError, UsageError
-from cervispine.loading.intake import ARCHIVES, NESTED, Found, FoundFile
+from cervispine.loading.intake import NESTED, Found, FoundFile, is_nested
 from cervispine.loading.limits import Limits
 from cervispine.records import Problem
 from cervispine.records.files import make_folder, unwritable
@@ -217,7 +217,7 @@ def _write(
     files: list[FoundFile] = []
     problems: list[Problem] = []
     for number, entry in enumerate(members, start=1):
-        if entry.filename.lower().endswith(ARCHIVES):
+        if is_nested(entry.filename):
             problems.append(NESTED)
         elif entry.file_size > limits.file_bytes:
             reason = f"an entry of an archive has {entry.file_size} bytes"

@@ -11,13 +11,16 @@ from cervispine.exceptions import GeometryError
 from cervispine.records import Geometry
 from cervispine.records.geometry import COSINE_TOLERANCE
 
-__all__ = ["PLANES", "check_cosines", "plane_of", "stack_slices"]
+__all__ = ["COARSEST_PIXEL", "PLANES", "check_cosines", "plane_of", "stack_slices"]
 
 #: The plane across each patient axis: x left, y posterior, z superior (LPS).
 PLANES = ("sagittal", "coronal", "axial")
 
 #: A plane is named when its normal is this close to a patient axis, degrees.
 PLANE_TOLERANCE = 30.0
+
+#: An image with larger pixels was not acquired in its plane, but cut from a stack in another, mm.
+COARSEST_PIXEL = 2.5
 
 #: Positions are written with as few as two decimals; noise of that size is never a fault, mm.
 ROUNDING = 0.01

@@ -39,7 +39,15 @@ from cervispine.loading.privacy import IDENTITY_TAGS, identity_of
 from cervispine.loading.weighting import weighting
 from cervispine.records import Problem
 
-__all__ = ["HEADER_TAGS", "Fault", "Header", "elements_of", "headers_of", "read_headers"]
+__all__ = [
+    "HEADER_TAGS",
+    "Fault",
+    "Header",
+    "elements_of",
+    "headers_of",
+    "manufacturer_of",
+    "read_headers",
+]
 
 #: Vendors by a word of Manufacturer. The free text itself is not kept: it may say anything.
 MANUFACTURERS = (
@@ -286,7 +294,9 @@ def _geometry(elements: Elements) -> dict[str, Any]:
 
 def _acquisition(elements: Elements) -> dict[str, Any]:
     """Return what describes the acquisition, for grouping and for the series' protocol."""
-    protocol: dict[str, float | str] = {"manufacturer": _manufacturer(elements)}
+    protocol: dict[str, float | str] = {
+        "manufacturer": manufacturer_of(text_of(elements, "Manufacturer"))
+    }
     for name, keyword in {
         "repetition_time_ms": "RepetitionTime",
         "echo_time_ms": "EchoTime",
@@ -340,6 +350,7 @@ def _standing(elements: Elements, *, lossy: bool) -> dict[str, Any]:
     }
 
 
-def _manufacturer(elements: Elements) -> str:
-    words = text_of(elements, "Manufacturer").lower()
+def manufacturer_of(words: str) -> str:
+    """Return the vendor that a free text names, "other" when it names none we know."""
+    words = words.lower()
     return next((name for name in MANUFACTURERS if re.search(rf"\b{name}\b", words)), "other")

@@ -10,12 +10,38 @@ from typing import NamedTuple
 
 import attrs
 
+from cervispine.exceptions import AmbiguousSeriesError, GeometryError, LoadError, PixelError
 from cervispine.records import Problem
 
-__all__ = ["ARCHIVES", "NESTED", "Found", "FoundFile", "file_of", "find_files"]
+__all__ = [
+    "ARCHIVES",
+    "NESTED",
+    "NIFTI",
+    "Found",
+    "FoundFile",
+    "file_of",
+    "find_files",
+    "is_nested",
+    "raise_first",
+]
+
+_ERRORS: dict[str, type[LoadError]] = {
+    "GEOMETRY_MISSING": GeometryError,
+    "GEOMETRY_INVALID": GeometryError,
+    "SLICE_DUPLICATE": GeometryError,
+    "SPACING_IRREGULAR": GeometryError,
+    "SERIES_MIXED": AmbiguousSeriesError,
+    "UID_CONFLICT": AmbiguousSeriesError,
+    "DICOM_TRUNCATED": PixelError,
+    "NIFTI_TRUNCATED": PixelError,
+    "IMAGE_DEGENERATE": PixelError,
+}
 
 #: Archives that lie among the files are not opened: they may be bombs, or copies of the rest.
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+
+#: NIfTI, which is compressed one image a file; no archive.
+NIFTI = (".nii", ".nii.gz")
 
 NESTED = Problem(
     code="ARCHIVE_NESTED",
@@ -96,11 +122,16 @@ def find_files(folder: str | Path) -> Found:
     for item in _walk(os.fspath(folder)):
         if isinstance(item, Problem):
             problems.append(item)
-        elif item.name.lower().endswith(ARCHIVES):
+        elif is_nested(item.name):
             problems.append(NESTED)
         else:
             files.append(item)
     return Found(files=files, problems=problems)
+
+
+def is_nested(name: str) -> bool:
+    """Say whether a file among the files is called an archive."""
+    return name.lower().endswith(ARCHIVES) and not name.lower().endswith(NIFTI)
 
 
 def _walk(folder: str) -> Iterator[FoundFile | Problem]:
@@ -153,3 +184,21 @@ def file_of(name: str, path: str, status: os.stat_result) -> FoundFile:
     """Describe a file; a tool that restores the time of its content still changes the other."""
     modified, changed = status.st_mtime_ns, status.st_ctime_ns
     return FoundFile(name, path, status.st_size, f"{modified}.{changed}", max(modified, changed))
+
+
+def raise_first(problems: Iterable[Problem]) -> None:
+    """Raise the first rejection as an error, or do nothing.
+
+    Raises
+    ------
+    LoadError
+        Of the class that belongs to its code.
+    """
+    for problem in problems:
+        if problem.fate == "rejected":
+            raise _ERRORS.get(problem.code, LoadError)(
+                problem.reason,
+                where=problem.item,
+                advice="mend or remove it, or index with on_problem='quarantine'",
+                code=problem.code,
+            )

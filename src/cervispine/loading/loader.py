@@ -11,43 +11,24 @@ from typing import Literal
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.uid import UID
 from sklearn.base import BaseEstimator
 
-from cervispine.exceptions import (
-    AmbiguousSeriesError,
-    GeometryError,
-    LoadError,
-    NoDicomError,
-    PixelError,
-    UsageError,
-)
+from cervispine.exceptions import LoadError, NoDicomError, UsageError
 from cervispine.loading.assembly import assemble
-from cervispine.loading.geometry import PLANES
 from cervispine.loading.hashing import verify
 from cervispine.loading.headers import Header, read_headers
-from cervispine.loading.intake import Found
+from cervispine.loading.intake import NIFTI, Found, FoundFile, raise_first
 from cervispine.loading.limits import DEFAULT_LIMITS, Limits
 from cervispine.loading.parsing import quiet_pydicom
 from cervispine.loading.pixels import Slice, read_slices
 from cervispine.loading.privacy import identity_notes
 from cervispine.loading.saved import NoIndex, Outcome, open_index
+from cervispine.loading.selection import affine_of, check_wanted, even_slices
 from cervispine.loading.sources import Source, find
-from cervispine.loading.weighting import SEQUENCES
 from cervispine.records import Cohort, IntakeReport, Manifest, Problem, Series, Study, Volume
 
 __all__ = ["Loader"]
-
-_ERRORS: dict[str, type[LoadError]] = {
-    "GEOMETRY_MISSING": GeometryError,
-    "GEOMETRY_INVALID": GeometryError,
-    "SLICE_DUPLICATE": GeometryError,
-    "SPACING_IRREGULAR": GeometryError,
-    "SERIES_MIXED": AmbiguousSeriesError,
-    "UID_CONFLICT": AmbiguousSeriesError,
-    "DICOM_TRUNCATED": PixelError,
-}
 
 
 @attrs.define(eq=False, kw_only=True, slots=False, repr=False)
@@ -149,12 +130,13 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             cohort = verify(cohort, manifest, limits=self.limits, progress=progress)
             intake = cohort.intake or intake
         if self.on_problem == "raise":
-            _raise_first(intake.problems)
+            raise_first(intake.problems)
         if not len(cohort):
             raise NoDicomError(
                 f"no study of {found.count} files can be used:\n{intake.summary()}",
                 where=f"what was given, with {len(found.files)} files",
-                advice=f"it must hold {self.plane} MR series of {' and '.join(self.sequences)}",
+                advice=f"it must hold {self.plane} MR series of {' and '.join(self.sequences)}"
+                + _about_nifti(found.files),
             )
         return cohort
 
@@ -194,7 +176,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             bit has, ``HASH_MISMATCH``). The series is named by its UID.
         """
         series = study if isinstance(study, Series) else study.one_series(sequence)
-        wanted = range(series.shape[0]) if slices is None else _even(slices, series.shape[0])
+        wanted = even_slices(slices, series.shape[0])
         decoders: set[str] = set()
         pixels = np.empty((len(wanted), *series.shape[1:]), dtype=np.float32)
         with quiet_pydicom():
@@ -204,7 +186,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
                     decoders.add(one.decoder)
         return Volume(
             pixels=pixels,
-            affine=_affine_of(series, wanted),
+            affine=affine_of(series.geometry, wanted),
             sequence=series.sequence,
             history=(_history(series, wanted, decoders),),
         )
@@ -227,17 +209,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         return slices
 
     def _check_parameters(self) -> None:
-        if self.plane not in PLANES:
-            raise UsageError(f"plane is one of {', '.join(PLANES)}, not {self.plane!r}")
-        strangers = set(self.sequences) - set(SEQUENCES)
-        if isinstance(self.sequences, str) or strangers or not self.sequences:
-            raise UsageError(
-                f"sequences is a tuple of {', '.join(SEQUENCES)}, not {self.sequences!r}"
-            )
-        if len(set(self.sequences)) < len(self.sequences):
-            raise UsageError("sequences names one sequence twice")
-        if self.on_problem not in ("quarantine", "raise"):
-            raise UsageError(f"on_problem is 'quarantine' or 'raise', not {self.on_problem!r}")
+        check_wanted(self.plane, self.sequences, self.on_problem)
         if not 0 <= self.spacing_tolerance < 0.5:
             raise UsageError(
                 f"spacing_tolerance is at least 0 and under 0.5, not {self.spacing_tolerance!r}"
@@ -308,15 +280,10 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             )
 
 
-def _raise_first(problems: Sequence[Problem]) -> None:
-    for problem in problems:
-        if problem.fate == "rejected":
-            raise _ERRORS.get(problem.code, LoadError)(
-                problem.reason,
-                where=problem.item,
-                advice="mend or remove it, or index with on_problem='quarantine'",
-                code=problem.code,
-            )
+def _about_nifti(files: Iterable[FoundFile]) -> str:
+    """Say which loader reads the NIfTI that lies where DICOM was looked for."""
+    images = sum(file.name.lower().endswith(NIFTI) for file in files)
+    return f"; {images} of the files are NIfTI: --loader nifti, or NiftiLoader()" if images else ""
 
 
 def _nearly(one: float, other: float) -> bool:
@@ -329,26 +296,6 @@ def _by_file(series: Series, wanted: Iterable[int]) -> list[list[int]]:
     for index in wanted:
         groups.setdefault(series.files[index], []).append(index)
     return list(groups.values())
-
-
-def _even(slices: Sequence[int], count: int) -> range:
-    """Return the indices as a range, which has an affine; others have none."""
-    indices = [int(index) for index in slices]
-    step = indices[1] - indices[0] if len(indices) > 1 else 1
-    if indices and step > 0:
-        even = range(indices[0], indices[-1] + 1, step)
-        if list(even) == indices and indices[0] >= 0 and indices[-1] < count:
-            return even
-    raise UsageError(
-        f"slices are ascending, evenly spaced indices under {count}, not {list(slices)}"
-    )
-
-
-def _affine_of(series: Series, wanted: range) -> NDArray[np.float64]:
-    affine = series.geometry.affine
-    affine[:3, 3] += wanted[0] * affine[:3, 0]
-    affine[:3, 0] *= wanted.step
-    return affine
 
 
 def _history(series: Series, wanted: range, decoders: Iterable[str]) -> str:

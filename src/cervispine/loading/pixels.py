@@ -20,7 +20,7 @@ from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import parse
 from cervispine.records.identity import appearance_of
 
-__all__ = ["Slice", "fingerprint", "read_slices"]
+__all__ = ["Slice", "fingerprint", "fingerprint_of", "read_slices"]
 
 
 @attrs.frozen(kw_only=True)
@@ -60,11 +60,22 @@ def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str
     parsed = parse(path, HEADER_TAGS, limits, pixels=True)
     decoded, _ = decode(parsed, frame or 0)
     stored = _checked(decoded, parsed.dataset)
-    content = hashlib.sha256(f"{stored.shape}".encode())
-    content.update(stored.astype("<i8").tobytes())
     # MONOCHROME1 shows low values bright.
-    sign = -1 if parsed.dataset.PhotometricInterpretation == "MONOCHROME1" else 1
-    return content.hexdigest(), appearance_of(sign * stored.astype(np.float32))
+    return fingerprint_of(
+        stored, inverted=parsed.dataset.PhotometricInterpretation == "MONOCHROME1"
+    )
+
+
+def fingerprint_of(stored: NDArray[Any], *, inverted: bool = False) -> tuple[str, str]:
+    """Return the pixel hash and the appearance of an image, (rows, columns), as it is stored.
+
+    Whole numbers have one hash whatever type they are stored in; low values are bright where
+    it is ``inverted``.
+    """
+    content = hashlib.sha256(f"{stored.shape}".encode())
+    content.update(stored.astype("<i8" if stored.dtype.kind in "iu" else "<f8").tobytes())
+    shown = stored.astype(np.float32)
+    return content.hexdigest(), appearance_of(-shown if inverted else shown)
 
 
 def read_slices(

@@ -12,10 +12,14 @@ from collections.abc import Sequence
 
 import attrs
 
-__all__ = ["SEQUENCES", "Weighting", "weighting"]
+__all__ = ["BY_NAME", "SEQUENCES", "UNDECIDED", "Weighting", "weighting"]
 
 #: The vocabulary of ``Series.sequence``.
 SEQUENCES = ("T1", "T2", "PD", "STIR", "GRE", "unknown")
+
+#: The reasons where nothing but a name speaks for a weighting, and where nothing speaks at all.
+BY_NAME = "the series description; the protocol numbers do not decide"
+UNDECIDED = "neither protocol numbers nor series description decide"
 
 _NAMES = {
     "STIR": re.compile(r"stir|tirm"),
@@ -161,8 +165,8 @@ def _by_times(
 
 def _by_name(name: str) -> Weighting:
     if _GRADIENT.search(name):
-        return Weighting("GRE", "the series description; the protocol numbers do not decide")
+        return Weighting("GRE", BY_NAME)
     fitting = [sequence for sequence, pattern in _NAMES.items() if pattern.search(name)]
     if len(fitting) == 1:
-        return Weighting(fitting[0], "the series description; the protocol numbers do not decide")
-    return Weighting("unknown", "neither protocol numbers nor series description decide")
+        return Weighting(fitting[0], BY_NAME)
+    return Weighting("unknown", UNDECIDED)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from cervispine.exceptions import GeometryError
+from cervispine.loading.geometry import COARSEST_PIXEL
 from cervispine.records import Volume
 
 __all__ = ["orient"]
 
 #: A volume's axes may be this far from the patient's, degrees.
 OBLIQUE_TOLERANCE = 30.0
-
-#: A sagittal image with larger pixels is a reformatted axial or coronal stack, mm.
-COARSEST_PIXEL = 2.5
 
 #: Directions of the slice, row and column index in LPS: to the left, inferior, posterior.
 CANONICAL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from cervispine.exceptions import LoadError, UsageError
-from cervispine.loading import Loader
+from cervispine.loading import ImageLoader, build_loader
 from cervispine.preprocessing.cache import Cache
 from cervispine.preprocessing.normalisation import NORMALISATIONS, normalise
 from cervispine.preprocessing.orientation import orient
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from cervispine.preprocessing.augmentation import Augmentation
 
 __all__ = ["Preprocessor"]
+
+
+@functools.lru_cache(maxsize=16)
+def _built(name: str, sequences: tuple[str, ...]) -> ImageLoader:
+    """Make a loader once, not for each study: finding it reads all installed metadata."""
+    return build_loader(name, sequences=sequences)
 
 
 @attrs.define(eq=False, kw_only=True, slots=False, repr=False)
@@ -49,7 +56,8 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     normalise
         "percentile" (0 to 1) or "zscore".
     loader
-        Reads the studies; None for ``Loader(sequences=sequences)``.
+        Reads the studies: a loader, or the name of an installed one. None for the loader that
+        each series names, which is the one that indexed it.
     cache
         Folder in which prepared pixels are kept for the next time; None for no cache.
     """
@@ -59,7 +67,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     slices: int = 3
     sequences: Sequence[str] = ("T2",)
     normalise: str = "percentile"
-    loader: Loader | None = None
+    loader: str | ImageLoader | None = None
     cache: str | Path | None = None
 
     def fit(self, X: Any = None, y: Any = None) -> Preprocessor:  # noqa: ARG002 - scikit-learn's
@@ -233,10 +241,15 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return pixels
 
     def _prepare_study(self, study: Study) -> NDArray[np.float32]:
-        loader = self.loader or Loader(sequences=self.sequences)
-        volumes = {name: orient(loader.read(study, name)) for name in self.sequences}
+        volumes = {name: orient(self._read(study, name)) for name in self.sequences}
         window = self._find_window(volumes.get("T2", volumes[self.sequences[0]]))
         return np.concatenate([self._finish(volumes[n], window).pixels for n in self.sequences])
+
+    def _read(self, study: Study, sequence: str) -> Volume:
+        loader = study.one_series(sequence).loader if self.loader is None else self.loader
+        if isinstance(loader, str):
+            loader = _built(loader, tuple(self.sequences))
+        return loader.read(study, sequence)
 
     def _find_window(self, oriented: Volume) -> Window:
         return find_window(oriented, slices=self.slices, height=self.size[0] * self.spacing)

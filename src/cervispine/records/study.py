@@ -77,6 +77,8 @@ class Series(_Mapped):
     frames
         Which image of its file each slice is, counted from 0; empty where each file holds one
         image.
+    loader
+        Name of the installed loader that reads the files, with its distribution.
     """
 
     uid: str
@@ -94,6 +96,7 @@ class Series(_Mapped):
         factory=dict, converter=_frozen_mapping, repr=False, hash=False
     )
     frames: tuple[int, ...] = attrs.field(default=(), repr=False)
+    loader: str = attrs.field(default="cervispine:dicom", repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.frames and len(self.frames) != len(self.files):

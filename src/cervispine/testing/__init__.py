@@ -14,13 +14,12 @@ Each check raises at the first breach, so that a plug-in's own test is one line:
 
 from cervispine.testing.backbones import check_backbone
 from cervispine.testing.faults import FAULTS, SeriesFault, write_faulty_series
-from cervispine.testing.loaders import FolderLoader, check_loader
+from cervispine.testing.loaders import check_loader
 from cervispine.testing.oracle import OracleSeries, check_volume
 from cervispine.testing.writing import write_oracle_series
 
 __all__ = [
     "FAULTS",
-    "FolderLoader",
     "OracleSeries",
     "SeriesFault",
     "check_backbone",

@@ -1,0 +1,163 @@
+"""Which loaders are installed, and making one by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, cast, runtime_checkable
+
+from cervispine.exceptions import (
+    CervispineError,
+    LoaderAmbiguousError,
+    LoaderContractError,
+    LoaderLoadError,
+    LoaderNotFoundError,
+)
+from cervispine.plugins import InstalledPlugin, PluginGroup
+from cervispine.records import Cohort, Series, Study, Volume
+
+__all__ = [
+    "ImageLoader",
+    "MakeLoader",
+    "build_loader",
+    "find_loader",
+    "list_loaders",
+    "load_loader",
+]
+
+LOADERS = PluginGroup(
+    kind="loader",
+    name="cervispine.loaders",
+    not_found=LoaderNotFoundError,
+    ambiguous=LoaderAmbiguousError,
+    unloadable=LoaderLoadError,
+)
+
+
+@runtime_checkable
+class ImageLoader(Protocol):
+    """What a loader does: `cervispine.Loader` does it, and so must a plug-in.
+
+    A loader can be pickled. A class attribute ``names_decide = True`` says that it takes patients
+    from the names of files or folders, as that of NIfTI must; without it names decide nothing.
+    """
+
+    def index(
+        self, source: str | Path, /, *, progress: Callable[[int, int], None] | None = None
+    ) -> Cohort:
+        """Find the studies of a source, with the account of all that was found.
+
+        Each series carries the name of the loader that reads it, ``Series.loader``. Where nothing
+        is usable, the error is a `NoImagesError`. ``progress`` is called with how much is done
+        and how much there is.
+        """
+        ...
+
+    def read(
+        self, study: Study | Series, sequence: str = "T2", *, slices: Sequence[int] | None = None
+    ) -> Volume:
+        """Read the pixels of one series of a study, or those of some slices, evenly spaced."""
+        ...
+
+
+class MakeLoader(Protocol):
+    """What an entry point of the group ``cervispine.loaders`` names: a class, or a function."""
+
+    def __call__(self, *, sequences: Sequence[str]) -> ImageLoader:
+        """Return a loader of studies that have exactly one series of each of these sequences."""
+        ...
+
+
+def list_loaders() -> tuple[InstalledPlugin, ...]:
+    """Return every installed loader, in the order of their names, importing none.
+
+    Raises
+    ------
+    UsageError
+        When the environment variable ``CERVISPINE_PLUGINS`` is neither "on" nor "off".
+    """
+    return LOADERS.installed()
+
+
+def find_loader(name: str) -> InstalledPlugin:
+    """Return the one loader installed under a name, without importing it.
+
+    Parameters
+    ----------
+    name
+        ``name``, or ``distribution:name`` where two distributions use the same one.
+
+    Raises
+    ------
+    LoaderNotFoundError
+        When none has the name (``LOADER_NOT_FOUND``), or several (``LOADER_AMBIGUOUS``).
+    """
+    return LOADERS.find(name)
+
+
+def load_loader(name: str) -> MakeLoader:
+    """Import what makes a loader.
+
+    Parameters
+    ----------
+    name
+        As for `find_loader`.
+
+    Raises
+    ------
+    LoaderNotFoundError
+        When none has the name, or several.
+    LoaderLoadError
+        When importing it fails in any way, naming distribution, version and object; the original
+        error is its cause. Only a keyboard interrupt passes, since it is the user's.
+    LoaderContractError
+        When the entry point names nothing that can be called.
+    """
+    return _load(find_loader(name))
+
+
+def _load(installed: InstalledPlugin) -> MakeLoader:
+    target = LOADERS.load(installed)
+    if not callable(target):
+        raise LoaderContractError(
+            f"the entry point names a {type(target).__name__} where a callable is expected",
+            where=str(installed),
+        )
+    return cast(MakeLoader, target)
+
+
+def build_loader(name: str, *, sequences: Sequence[str] = ("T2",)) -> ImageLoader:
+    """Make a loader by name.
+
+    Parameters
+    ----------
+    name
+        As for `find_loader`.
+    sequences
+        Which sequences each study must have.
+
+    Raises
+    ------
+    LoaderNotFoundError, LoaderLoadError, LoaderContractError
+        As for `load_loader`; also when making it fails, or what is made has no ``index`` and
+        ``read``.
+    """
+    installed = find_loader(name)
+    make, where = _load(installed), str(installed)
+    try:
+        loader = make(sequences=tuple(sequences))
+    except CervispineError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise LoaderLoadError(
+            f"the loader cannot be made for {' and '.join(sequences)}: "
+            f"{type(error).__name__}: {error}",
+            where=where,
+            advice=f"`cervispine loaders --check FOLDER {name}` runs its contract",
+        ) from error
+    if not isinstance(loader, ImageLoader):
+        raise LoaderContractError(
+            f"expected a loader with the methods index and read, got a {type(loader).__name__}",
+            where=where,
+        )
+    return loader
