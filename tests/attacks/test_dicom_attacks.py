@@ -26,7 +26,7 @@ def synthetic_series() -> Any:
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    return module.SyntheticSeries
+    return module.WritableSeries
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID, EnhancedMRImageStorage, generate_uid
@@ -105,6 +107,12 @@ def enhance() -> Callable[..., FileDataset]:
 @pytest.fixture(scope="session")
 def Series() -> type[WritableSeries]:  # noqa: N802 - it gives a class
     return WritableSeries
+
+
+@pytest.fixture(scope="session")
+def voxel_code() -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Return what a voxel at LPS positions, (..., 3), holds: no two directions alike."""
+    return lambda points: 1500 + points @ np.array([7.3, 2.9, -4.1])
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def test_order_places_and_values(
         shape=(4, 18, 14),
         orientation=tuple(tilt.apply(PLANES[plane]).ravel()),
         slopes=(0.5,) * 4,
-        intercept=-20,
+        intercepts=(-20,) * 4,
     )
     if form == "enhanced":
         dataset = enhance(series)
