@@ -142,6 +142,8 @@ def test_a_backbone_of_another_version_is_told(folder: Path) -> None:
 
 def test_a_backbone_that_is_not_installed_is_told(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
-    edit_config(folder, record=config["record"] | {"backbone": "convnext_tiny"})
-    with pytest.raises(BackboneNotFoundError, match="convnext_tiny"):
+    made_with = {"backbone_distribution": "spine-convnext", "backbone_version": "0.1.0"}
+    edit_config(folder, record=config["record"] | {"backbone": "convnext_tiny"} | made_with)
+    with pytest.raises(BackboneNotFoundError, match="convnext_tiny") as caught:
         OPLLClassifier.load(folder)
+    assert "spine-convnext 0.1.0: install it" in caught.value.advice

@@ -14,7 +14,12 @@ from cervispine.backbones import find_backbone
 from cervispine.classification.card import model_card
 from cervispine.classification.hardware import choose_device
 from cervispine.classification.memory import TrainedOn
-from cervispine.exceptions import ModelFormatError, ProvenanceWarning, UsageError
+from cervispine.exceptions import (
+    BackboneNotFoundError,
+    ModelFormatError,
+    ProvenanceWarning,
+    UsageError,
+)
 from cervispine.preprocessing import Preprocessor
 from cervispine.records.files import make_folder, write_bytes, write_json, write_text
 
@@ -174,8 +179,17 @@ def _read_weights(folder: Path, config: dict[str, Any], expected: dict[str, Any]
 
 
 def _compare_backbone(record: dict[str, Any]) -> None:
-    backbone = find_backbone(record["backbone"])
     made_with = (record["backbone_distribution"], record["backbone_version"])
+    try:
+        backbone = find_backbone(record["backbone"])
+    except BackboneNotFoundError as error:
+        if error.code != BackboneNotFoundError.code:
+            raise
+        raise BackboneNotFoundError(
+            error.what,
+            where=error.where,
+            advice=f"the model was made with that of {' '.join(made_with)}: install it",
+        ) from error
     if (backbone.distribution, backbone.version) != made_with:
         warnings.warn(
             f"the model was made with the backbone of {' '.join(made_with)}; installed is "
