@@ -483,7 +483,7 @@ def test_nothing_usable(tmp_path: Path, image: nibabel.Nifti1Image) -> None:
     with pytest.raises(NoImagesError) as caught:
         NiftiLoader().index(tmp_path)
     assert "SECRET" not in str(caught.value)
-    assert "--loader dicom" in caught.value.advice
+    assert "cervispine.Loader" in caught.value.advice
     with pytest.raises(LoadError, match="nothing at this path"):
         NiftiLoader().index(tmp_path / "absent")
 

@@ -140,7 +140,7 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
                 f"no study of {found.count} files can be used:\n{intake.summary()}",
                 where=f"what was given, with {len(found.files)} files",
                 advice=f"it must hold {self.plane} NIfTI of {' and '.join(self.sequences)}, "
-                "named as BIDS or with a sidecar; for DICOM: --loader dicom, or Loader()",
+                "named as BIDS or with a sidecar; for DICOM there is cervispine.Loader",
             )
         return Cohort(studies, intake)
 
