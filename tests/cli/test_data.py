@@ -80,3 +80,48 @@ def test_index_takes_a_zip(run: Run, phantom: PhantomCohort, tmp_path: Path) -> 
     assert "24 studies of 24 patients (10 OPLL, 14 DSS)" in out
     code, _, err = run("index", tmp_path / "export.zip", "--saved", tmp_path / "export.zip")
     assert (code, "among the files" in err) == (2, True)
+
+
+def test_index_writes_a_page_and_a_manifest_that_verifies(
+    run: Run, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(phantom.dicom, data)
+    code, said, _ = run("index", data, "--labels", phantom.labels, "--out", out)
+    assert code == 0
+    assert f"The page is {out / 'intake.html'}" in said
+    manifest = out / "data-manifest.json"
+    assert run("index", data, "--verify", manifest, "--strict")[0] == 0
+    path = sorted(data.rglob("*.dcm"))[0]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    code, said, err = run("index", data, "--verify", manifest, "--strict")
+    assert (code, "HASH_MISMATCH" in said, "rejected" in err) == (1, True, True)
+    shutil.rmtree(next(each for each in sorted(data.iterdir(), reverse=True) if each.is_dir()))
+    code, said, err = run("index", data, "--verify", manifest)
+    assert (code, "MANIFEST_MISSING" in said) == (0, True)
+    code, _, err = run("index", data, "--verify", phantom.labels)
+    assert (code, "[MANIFEST_INVALID]" in err) == (3, True)
+    code, _, err = run("index", data, "--verify", tmp_path / "absent")
+    assert (code, "[FILE_MISSING]" in err) == (2, True)
+
+
+def test_what_is_missing_from_a_manifest_is_strictly_a_rejection(
+    run: Run, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(phantom.dicom, data)
+    run("index", data, "--out", out)
+    shutil.rmtree(next(each for each in sorted(data.iterdir()) if each.is_dir()))
+    code, _, err = run("index", data, "--verify", out / "data-manifest.json", "--strict")
+    assert (code, "0 files were rejected, for 1 reasons" in err) == (1, True)
+
+
+def test_the_page_is_not_put_among_the_data(
+    run: Run, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    for out in (phantom.dicom, phantom.dicom / "page"):
+        code, _, err = run("index", phantom.dicom, "--out", out)
+        assert (code, "[USAGE]" in err) == (2, True)
+    assert not (phantom.dicom / "intake.html").exists()

@@ -6,6 +6,7 @@ study        experiment, train, predict
 statistics   compare
 power        power auc, mcnemar, mrmc
 plugins      backbones, doctor
+messages     what is said on standard error, and what is not
 program      the commands in order, and how the program ends
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,10 +14,15 @@ from cervispine.cli.options import (
     Saved,
     Seed,
     Strict,
+    Verify,
     end_strictly,
     index_folder,
 )
+from cervispine.exceptions import UsageError
 from cervispine.progress import progress
+
+if TYPE_CHECKING:
+    from cervispine.records import Cohort
 
 __all__ = ["index", "phantom"]
 
@@ -58,14 +63,48 @@ def index(
     labels: Labels = None,
     allow_missing: AllowMissing = False,
     saved: Saved = None,
+    verify: Verify = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for intake.html, rejected.csv and data-manifest.json."),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="CERVISPINE_KEY",
+            help="Secret file beside your data, made if absent: studies get their pseudonyms.",
+        ),
+    ] = None,
     strict: Strict = False,
 ) -> None:
-    """Say what is there, what is refused and why. Writes nothing, but with --saved."""
-    cohort = index_folder(data, saved=saved)
+    """Say what is there, what is refused and why.
+
+    Writes nothing without --out or --saved. With --out one page shows every study, and a manifest
+    keeps which bytes they are made of.
+    """
+    if out is not None and out.absolute().is_relative_to(data.absolute()):
+        raise UsageError(
+            "the page would lie among the files that it is about",
+            where="--out",
+            advice="name a folder outside the data",
+        )
+    cohort = index_folder(data, saved=saved, verify=verify)
     try:
         if labels is not None:
             cohort = cohort.with_labels(labels, allow_missing=allow_missing)
     finally:
         # Also where the labels are refused: what became of the files may be the reason.
         print(cohort.summary())
+    if out is not None:
+        _save(cohort, out, key)
     end_strictly(cohort.intake, strict)
+
+
+def _save(cohort: Cohort, out: Path, key: Path | None) -> None:
+    from cervispine.records import Key
+    from cervispine.reporting import save_intake
+
+    secret = None if key is None else Key.open(key, outside=out)
+    with progress("drawing studies") as report:
+        page = save_intake(cohort, out, key=secret, progress=report)
+    print(f"\nThe page is {page}")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import warnings
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from cervispine.cli.data import index, phantom
+from cervispine.cli.messages import fault_of, show_logs, show_warning
 from cervispine.cli.plugins import backbones, doctor
 from cervispine.cli.power import power_app
 from cervispine.cli.statistics import compare
 from cervispine.cli.study import experiment, predict, train
-from cervispine.exceptions import CervispineError, CervispineWarning, ResourceError
+from cervispine.exceptions import CervispineError, ResourceError
 
 __all__ = ["app", "main"]
+
+#: The exit code of a fault of cervispine itself, as in sysexits.h.
+INTERNAL = 70
+
+TRACEBACK = "--traceback"
 
 INTERRUPTED = "interrupted; what was finished is kept, and --resume continues a run"
 
@@ -32,7 +37,7 @@ app = typer.Typer(
         "paper's study on synthetic phantoms and writes demo/report.html.\n\n"
         "Research use only; not a medical device. Exit codes: 0 done, 1 done with files rejected "
         "under --strict, 2 usage, 3 data refused, 4 model refused, 5 out of resources, "
-        "130 interrupted."
+        "70 a fault of cervispine, 130 interrupted."
     ),
 )
 for command in (experiment, phantom, index, train, predict, compare, backbones, doctor):
@@ -53,19 +58,20 @@ def _common(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say more while working.")
     ] = False,
+    _traceback: Annotated[
+        bool,
+        typer.Option(TRACEBACK, help="Show all of a fault of cervispine; it may name patients."),
+    ] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
     ] = False,
 ) -> None:
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    # A terminal has progress bars; a log file gets a line now and then.
-    quiet = sys.stderr.isatty() and not verbose
-    logging.getLogger("cervispine").setLevel(logging.WARNING if quiet else logging.INFO)
+    show_logs(verbose=verbose)
 
 
 def main() -> NoReturn:
     """Run the command line and exit with the code of what happened."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = show_warning
     try:
         code = app(standalone_mode=False)
     except CervispineError as error:
@@ -78,7 +84,9 @@ def main() -> NoReturn:
     except Exception as error:
         # Typer's own errors (an unknown option, a missing argument) know how to show themselves.
         if not hasattr(error, "exit_code"):
-            raise
+            if TRACEBACK in sys.argv:
+                raise
+            _fail(str(fault_of(error)), INTERNAL)
         if hasattr(error, "show"):
             error.show()
         sys.exit(error.exit_code)
@@ -91,11 +99,3 @@ def main() -> NoReturn:
 def _fail(message: str, code: int) -> NoReturn:
     print(message, file=sys.stderr)
     sys.exit(code)
-
-
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    # Other libraries' warnings can carry values of a header, so only their kind is shown.
-    if issubclass(category, CervispineWarning):
-        print(f"note: {message}", file=sys.stderr)
-    else:
-        logging.getLogger("cervispine").debug("a %s was given", category.__name__)

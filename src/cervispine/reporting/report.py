@@ -14,6 +14,7 @@ from markupsafe import Markup
 from cervispine.evaluation.tables import EMPTY
 from cervispine.exceptions import DataError
 from cervispine.records.files import write_text
+from cervispine.reporting.pages import render
 from cervispine.reporting.published import CITATION, PUBLISHED
 
 __all__ = ["write_report"]
@@ -43,27 +44,20 @@ def write_report(run: str | Path) -> Path:
     DataError
         When the folder is not that of a finished run (``RUN_INCOMPLETE``).
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
+    from jinja2 import UndefinedError
 
-    environment = Environment(
-        loader=PackageLoader("cervispine.reporting", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "interval": _interval,
-        "percent": _percent,
-        "settings": _settings,
-        "spread": _spread,
-        "unbroken": _unbroken,
-    }
     folder = Path(run)
     try:
-        # What the page needs and the files do not hold is an error too: StrictUndefined.
-        page = environment.get_template("report.html").render(
-            **_read_run(folder), published=PUBLISHED, citation=CITATION
+        values = {**_read_run(folder), "published": PUBLISHED, "citation": CITATION}
+        # What the page needs and the files do not hold is an error too.
+        page = render(
+            "report.html",
+            values,
+            interval=_interval,
+            percent=_percent,
+            settings=_settings,
+            spread=_spread,
+            unbroken=_unbroken,
         )
     except (OSError, ValueError, LookupError, UndefinedError) as error:
         raise DataError(
