@@ -78,6 +78,8 @@ def oracle(case: Case) -> dict[str, tuple[str, tuple[str, ...]]] | None:
     """Return what each patient must get, or None where the table must be refused."""
     said: dict[str, tuple[str, tuple[str, ...]]] = {}
     for patient, label, values in case.rows:
+        if not "".join((patient, label, *values)).strip():
+            continue
         if patient in said or not patient or label not in LABELS or not patient.isprintable():
             return None
         said[patient] = label, values

@@ -125,3 +125,29 @@ def test_the_page_is_not_put_among_the_data(
         code, _, err = run("index", phantom.dicom, "--out", out)
         assert (code, "[USAGE]" in err) == (2, True)
     assert not (phantom.dicom / "intake.html").exists()
+
+
+def test_index_names_pairs_that_look_alike(
+    run: Run, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(phantom.dicom, data)
+    first = pydicom.dcmread(min(data.rglob("*.dcm")))
+    # The same examination a little brighter, and under identifiers of its own.
+    for number, path in enumerate(sorted(phantom.dicom.rglob("*.dcm"))):
+        dataset = pydicom.dcmread(path)
+        if dataset.SeriesInstanceUID != first.SeriesInstanceUID:
+            continue
+        dataset.PixelData = (dataset.pixel_array + 1).astype("<u2").tobytes()
+        dataset.PatientID = "canary"
+        for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+            setattr(dataset, name, f"{getattr(dataset, name)[:50]}.9")
+        dataset.SOPInstanceUID = f"1.2.3.{number}"
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.save_as(data / f"again{number}.dcm")
+    code, out, err = run("index", data)
+    assert code == 0
+    assert "25 studies" in out
+    assert "NEAR_DUPLICATE           1 pairs of studies look alike:" in out
+    assert f"study {first.StudyInstanceUID}" in out
+    assert "canary" not in out + err

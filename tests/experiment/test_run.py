@@ -239,6 +239,11 @@ def test_without_readers_the_models_stand_alone(phantom: PhantomCohort, tmp_path
 def test_the_phantom_brings_its_own_labels_and_a_banner(
     synthetic: Experiment, tmp_path: Path
 ) -> None:
+    with pytest.raises(UsageError, match="is not drawn"):
+        run_experiment(
+            tmp_path, labels="labels.csv", split="split.csv", stratify=("site",),
+            out=tmp_path / "run",
+        )  # fmt: skip
     with pytest.raises(UsageError, match="the phantom brings its own"):
         run_experiment(out=tmp_path / "run", labels=tmp_path / "labels.csv")
     page = synthetic.report.read_text()

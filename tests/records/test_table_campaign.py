@@ -30,7 +30,7 @@ def campaign() -> ModuleType:
 @given(random=st.randoms(use_true_random=False))
 def test_no_table_is_joined_wrongly(campaign: ModuleType, tmp_path: Path, random: Random) -> None:
     case = campaign.make_case(random)
-    assert campaign.judge(case, tmp_path / "labels.csv") == ""
+    assert campaign.judge(case, tmp_path / "labels.csv") == "", case
     assert campaign.judge_scores(random, tmp_path / "scores.csv") == ""
 
 
@@ -60,7 +60,7 @@ def test_the_oracle_fires(campaign: ModuleType, tmp_path: Path) -> None:
         allow_missing=True,
     )
     assert campaign.oracle(case) is None
-    assert campaign.judge(case, tmp_path / "labels.csv") == ""
+    assert campaign.judge(case, tmp_path / "labels.csv") == "", case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(campaign.Cohort, "with_labels", lambda *_, **__: Joined())
         told = campaign.judge(case, tmp_path / "labels.csv")

@@ -82,6 +82,8 @@ def index(
     Writes nothing without --out or --saved. With --out one page shows every study, and a manifest
     keeps which bytes they are made of.
     """
+    from cervispine.records.tables import listing
+
     if out is not None and out.absolute().is_relative_to(data.absolute()):
         raise UsageError(
             "the page would lie among the files that it is about",
@@ -95,6 +97,9 @@ def index(
     finally:
         # Also where the labels are refused: what became of the files may be the reason.
         print(cohort.summary())
+    if pairs := cohort.near_duplicates():
+        title = f"  noted    NEAR_DUPLICATE           {len(pairs)} pairs of studies look alike:"
+        print(listing(title, [pair.item for pair in pairs]))
     if out is not None:
         _save(cohort, out, key)
     end_strictly(cohort.intake, strict)

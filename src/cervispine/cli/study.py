@@ -47,6 +47,9 @@ def experiment(
     split: Annotated[
         Path | None, typer.Option(help="CSV with the columns patient,part; else one is drawn.")
     ] = None,
+    stratify: Annotated[
+        str, typer.Option(help="Columns of labels.csv, with commas: each part gets its share.")
+    ] = "",
     saved: Saved = None,
     key: KeyFile = None,
     verify: Verify = None,
@@ -70,6 +73,7 @@ def experiment(
         backbones=names_in(backbones),
         preset=preset,
         split=split,
+        stratify=names_in(stratify),
         saved=saved,
         key=key,
         verify=verify,

@@ -70,6 +70,7 @@ def run_experiment(
     backbones: Sequence[str] = BACKBONES,
     preset: str = "quick",
     split: str | Path | None = None,
+    stratify: Sequence[str] = (),
     saved: str | Path | None = None,
     key: str | Path | None = None,
     verify: str | Path | None = None,
@@ -99,6 +100,8 @@ def run_experiment(
         "quick" or "paper".
     split
         split.csv, ``patient,part``; None to draw one by patient and label.
+    stratify
+        Columns of ``labels`` whose values have the same share of each part that is drawn.
     saved
         File that keeps what was read of the data; see :meth:`cervispine.Loader.index`.
     key
@@ -134,6 +137,8 @@ def run_experiment(
         raise UsageError(
             "labels, readers, split and verify belong to data; the phantom brings its own"
         )
+    if split is not None and stratify:
+        raise UsageError("a split that is given is not drawn; stratify belongs to one that is")
     if not backbones or len(set(backbones)) < len(backbones):
         raise UsageError("name at least one backbone, and each only once")
     for name in backbones:
@@ -148,6 +153,7 @@ def run_experiment(
             "allow_missing": allow_missing,
             "preset": preset,
             "backbones": list(backbones),
+            "stratify": list(stratify),
             "seed": seed,
             "key": None if secret is None else secret.fingerprint,
             **{
@@ -169,7 +175,7 @@ def run_experiment(
                 synthetic=False,
             )
         cohort, manifest = index_source(run, source, allow_missing, progress)
-        parts = _split(run, cohort, settings, split, allow_missing, seed)
+        parts = _split(run, cohort, settings, split, stratify, allow_missing, seed)
         table = _readers(source, parts["test"])
         preprocessor, predictions = _train(
             run, parts, manifest, settings, backbones, secret, seed, progress
@@ -191,6 +197,7 @@ def _split(
     cohort: Cohort,
     settings: Preset,
     split: str | Path | None,
+    stratify: Sequence[str],
     allow_missing: bool,
     seed: int,
 ) -> dict[str, Cohort]:
@@ -198,8 +205,9 @@ def _split(
         parts = read_split(split, cohort, allow_missing=allow_missing)
     else:
         is_size = len(cohort) == settings.phantom["n_opll"] + settings.phantom["n_dss"]
-        rest, test = cohort.split(settings.test if is_size else settings.test_share, seed=seed)
-        train, validation = rest.split(0.15, seed=seed)
+        size = settings.test if is_size else settings.test_share
+        rest, test = cohort.split(size, stratify=stratify, seed=seed)
+        train, validation = rest.split(0.15, stratify=stratify, seed=seed)
         parts = {"train": train, "validation": validation, "test": test}
     write_split(run.path / "split.csv", parts)
     return parts

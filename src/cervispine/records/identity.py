@@ -17,8 +17,8 @@ __all__ = ["appearance_of", "groups_of", "look_alikes", "shared_identities"]
 IDENTITIES = ("patient", "study UID", "frame of reference", "pixel hash")
 
 #: Bits along each side of an appearance, and the share of all bits in which two pictures of one
-#: image may differ. Copies rescaled to a half, compressed, windowed or cropped by 2 % on each
-#: side differ in less than 0.18; phantoms of different patients in 0.27 and more
+#: image may differ: copies rescaled to a half, compressed, windowed or cropped by 2 % on each
+#: side differ in less, phantoms of different patients in 0.26 and more
 #: (benchmarks/tables_campaign.py prints both).
 SIDE = 16
 ALIKE = 0.2
