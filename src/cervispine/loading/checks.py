@@ -21,15 +21,15 @@ def check_image(parsed: Parsed, limits: Limits) -> None:
     LoadError
         ``TRANSFER_SYNTAX``, ``DICOM_TRUNCATED``, ``DECODE_BUDGET`` or ``VALUE_INVALID``.
     """
-    dataset = parsed.dataset
+    elements = parsed.elements
     decoder_of(str(parsed.transfer_syntax))
-    if not text_of(dataset, "PhotometricInterpretation"):
+    if not text_of(elements, "PhotometricInterpretation"):
         raise LoadError("the file ends before its image is described", code="DICOM_TRUNCATED")
-    rows, columns = (number_of(dataset, name, int) or 0 for name in ("Rows", "Columns"))
+    rows, columns = (number_of(elements, name, int) or 0 for name in ("Rows", "Columns"))
     if rows > limits.rows or columns > limits.columns:
         raise LoadError(f"an image of {rows} x {columns} pixels", code="DECODE_BUDGET")
-    bits = _check_bits(dataset)
-    frames = number_of(dataset, "NumberOfFrames", int) or 1
+    bits = _check_bits(elements)
+    frames = number_of(elements, "NumberOfFrames", int) or 1
     if parsed.transfer_syntax.is_compressed and parsed.pixel_bytes is None:
         return
     if (parsed.pixel_bytes or 0) < frames * rows * columns * (bits // 8):

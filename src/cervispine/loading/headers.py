@@ -158,7 +158,7 @@ def read_headers(path: Path, limits: Limits) -> tuple[Header, ...] | Problem:
     """
     try:
         parsed = parse(path, (*HEADER_TAGS, *IDENTITY_TAGS), limits)
-        fault = foreign(parsed.dataset)
+        fault = foreign(parsed.elements)
         if fault is None:
             identity = identity_of(parsed)
             return tuple(
@@ -181,10 +181,10 @@ def elements_of(parsed: Parsed) -> Sequence[Elements] | None:
         ``MULTIFRAME_UNSUPPORTED`` for many frames in a class of images that has no place to say
         where each lies; see also :func:`~cervispine.loading.frames.frames_of`.
     """
-    dataset = parsed.dataset
-    if text_of(dataset, "SOPClassUID") in MR_MULTIFRAME:
-        return frames_of(dataset)
-    if (number_of(dataset, "NumberOfFrames", int) or 1) > 1:
+    elements = parsed.elements
+    if text_of(elements, "SOPClassUID") in MR_MULTIFRAME:
+        return frames_of(parsed.dataset)
+    if (number_of(elements, "NumberOfFrames", int) or 1) > 1:
         raise LoadError(
             "many frames in one file, of a class of images that has no functional groups",
             code="MULTIFRAME_UNSUPPORTED",
@@ -224,7 +224,7 @@ def headers_of(
     except LoadError as error:
         return (attrs.evolve(common, fault=Fault(error.code, error.what)),)
     if frames is None:
-        return (_slice(common, parsed.dataset, place_only=place_only),)
+        return (_slice(common, parsed.elements, place_only=place_only),)
     return tuple(
         _slice(attrs.evolve(common, frame=index), frames[index], place_only=place_only)
         for index in (range(len(frames)) if only is None else only)
@@ -233,17 +233,17 @@ def headers_of(
 
 
 def _common(parsed: Parsed, path: Path) -> Header:
-    dataset = parsed.dataset
-    rows, columns = (number_of(dataset, name, int) or 0 for name in ("Rows", "Columns"))
-    if rows <= 0 or columns <= 0 or not number_of(dataset, "BitsAllocated", int):
+    elements = parsed.elements
+    rows, columns = (number_of(elements, name, int) or 0 for name in ("Rows", "Columns"))
+    if rows <= 0 or columns <= 0 or not number_of(elements, "BitsAllocated", int):
         raise LoadError("the image has no size", code="VALUE_INVALID")
     return Header(
         path=path,
-        patient=text_of(dataset, "PatientID"),
-        study_uid=uid_of(dataset, "StudyInstanceUID"),
-        series_uid=uid_of(dataset, "SeriesInstanceUID"),
-        instance_uid=uid_of(dataset, "SOPInstanceUID"),
-        frame_of_reference_uid=uid_of(dataset, "FrameOfReferenceUID", required=False),
+        patient=text_of(elements, "PatientID"),
+        study_uid=uid_of(elements, "StudyInstanceUID"),
+        series_uid=uid_of(elements, "SeriesInstanceUID"),
+        instance_uid=uid_of(elements, "SOPInstanceUID"),
+        frame_of_reference_uid=uid_of(elements, "FrameOfReferenceUID", required=False),
         transfer_syntax=str(parsed.transfer_syntax),
         rows=rows,
         columns=columns,

@@ -8,6 +8,7 @@ does so through here.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import logging
@@ -16,7 +17,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import attrs
 from pydicom import Dataset
@@ -26,12 +27,16 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from cervispine.exceptions import LoadError
+from cervispine.loading.elements import Plain
 from cervispine.loading.limits import Limits
 
 __all__ = ["Parsed", "decoder_of", "parse", "quiet_pydicom"]
 
 PIXEL_DATA = Tag("PixelData")
 PREAMBLE = 128
+
+#: Most headers are shorter.
+HEAD = 2**16
 
 
 @attrs.frozen
@@ -51,6 +56,8 @@ class Parsed:
         Whether private elements stand before the pixel data. They are never read.
     sha256, size
         Of the whole file, where its pixels were read: hexadecimal, bytes.
+    elements
+        The values of the data set.
     """
 
     dataset: Dataset
@@ -59,6 +66,11 @@ class Parsed:
     private: bool = False
     sha256: str = ""
     size: int = 0
+    elements: Plain = attrs.field(init=False)
+
+    @elements.default
+    def _plain(self) -> Plain:
+        return Plain(self.dataset)
 
 
 @contextlib.contextmanager
@@ -135,6 +147,12 @@ def parse(
         ) from None
 
 
+@functools.lru_cache(maxsize=256)
+def _uid(text: object) -> UID:
+    # The same few stand in all files, and pydicom checks each letter of each.
+    return UID(str(text))
+
+
 def decoder_of(transfer_syntax: str) -> Decoder:
     """Return pydicom's decoder of a syntax, which may still lack the package that does the work.
 
@@ -144,7 +162,7 @@ def decoder_of(transfer_syntax: str) -> Decoder:
         ``TRANSFER_SYNTAX`` when the syntax encodes no still image.
     """
     try:
-        return get_decoder(UID(transfer_syntax))
+        return get_decoder(_uid(transfer_syntax))
     except NotImplementedError:
         raise LoadError("the file encodes no still image", code="TRANSFER_SYNTAX") from None
 
@@ -154,7 +172,7 @@ def _parse(stream: BinaryIO, size: int, tags: list[int], limits: Limits, *, pixe
     meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
     if "TransferSyntaxUID" not in meta:
         raise LoadError("the file does not say how it is encoded", code="TRANSFER_SYNTAX")
-    syntax = UID(meta.TransferSyntaxUID)
+    syntax = _uid(Plain(meta).get("TransferSyntaxUID"))
     if not syntax.is_transfer_syntax or syntax.is_private:
         raise LoadError("the file is encoded in no standard way", code="TRANSFER_SYNTAX")
     if syntax == DeflatedExplicitVRLittleEndian:
@@ -162,39 +180,75 @@ def _parse(stream: BinaryIO, size: int, tags: list[int], limits: Limits, *, pixe
         size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
 
+    if pixels:
+        read = _read(stream, syntax, [*tags, PIXEL_DATA], past_pixels=True)
+    else:
+        read = _read_before_pixels(stream, syntax, tags)
+    dataset, length = read.dataset, read.length
+    if length is None:
+        # A file of a class of images that has no pixels was cut off, wherever that was.
+        image = _uid(Plain(meta).get("MediaStorageSOPClassUID") or "")
+        if image.name.endswith("Image Storage") or "Rows" in dataset:
+            raise LoadError("the file ends before its pixel data", code="DICOM_TRUNCATED")
+        return Parsed(dataset, syntax, None, read.private)
+    undefined = length == 0xFFFFFFFF
+    if not undefined and not pixels and size - read.end < length:
+        raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
+    if not undefined and pixels and len(dataset.PixelData) < length:
+        raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
+    return Parsed(dataset, syntax, None if undefined else length, read.private)
+
+
+class _Read(NamedTuple):
+    """Elements; the length that the pixel data claim, None without any; where reading ended."""
+
+    dataset: Dataset
+    length: int | None
+    end: int
+    private: bool
+
+
+def _read_before_pixels(stream: BinaryIO, syntax: UID, tags: list[int]) -> _Read:
+    """Read the elements before the pixels, from memory where there are as few as usual.
+
+    pydicom asks for its position several times an element, and a file has to ask the operating
+    system.
+    """
+    start = stream.tell()
+    stream.seek(0)
+    head = io.BytesIO(stream.read(HEAD))
+    head.seek(start)
+    try:
+        read = _read(head, syntax, tags)
+        if read.length is not None:
+            return read
+    except Exception:  # noqa: S110  a long header is cut off, a broken one will say so again
+        pass
+    stream.seek(start)
+    return _read(stream, syntax, tags)
+
+
+def _read(stream: BinaryIO, syntax: UID, tags: list[int], *, past_pixels: bool = False) -> _Read:
     length: int | None = None
     private = False
 
     def at_pixels(tag: BaseTag, _vr: str | None, element_length: int) -> bool:
         nonlocal length, private
-        private = private or tag.is_private
-        if tag == PIXEL_DATA and length is None:
+        # The group is odd; pydicom's own look at it, and its comparison of tags, are slow.
+        private = private or bool(tag & 0x10000)
+        if length is None and int.__eq__(tag, PIXEL_DATA):
             length = element_length
-            return not pixels
+            return not past_pixels
         return False
 
-    wanted = [BaseTag(tag) for tag in tags]
-    if pixels:
-        wanted.append(PIXEL_DATA)
     dataset = read_dataset(
         stream,
         syntax.is_implicit_VR,
         syntax.is_little_endian,
         stop_when=at_pixels,
-        specific_tags=cast("list[BaseTag | int]", wanted),
+        specific_tags=cast("list[BaseTag | int]", [BaseTag(tag) for tag in tags]),
     )
-    if length is None:
-        # A file of a class of images that has no pixels was cut off, wherever that was.
-        image = UID(meta.get("MediaStorageSOPClassUID", "")).name.endswith("Image Storage")
-        if image or "Rows" in dataset:
-            raise LoadError("the file ends before its pixel data", code="DICOM_TRUNCATED")
-        return Parsed(dataset, syntax, None, private)
-    undefined = length == 0xFFFFFFFF
-    if not undefined and not pixels and size - stream.tell() < length:
-        raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
-    if not undefined and pixels and len(dataset.PixelData) < length:
-        raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
-    return Parsed(dataset, syntax, None if undefined else length, private)
+    return _Read(dataset, length, stream.tell(), private)
 
 
 def _check_start(stream: BinaryIO) -> None:

@@ -7,12 +7,13 @@ others did.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable
 
 from pydicom import Dataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 
 from cervispine.loading.elements import tags_of
 from cervispine.loading.parsing import Parsed
@@ -121,8 +122,7 @@ def _note(*, code: str, reason: str, files: int) -> Problem:
 
 def _plain(dataset: Dataset, keyword: str) -> str:
     """Return the text of an element as it lies in the file; nothing is converted or checked."""
-    element = dataset.get_item(Tag(keyword)) if keyword in dataset else None
-    value = getattr(element, "value", None)
+    value = getattr(dataset.get_item(_tag(keyword)), "value", None)
     if isinstance(value, bytes):
         # Whatever the character set is, what is empty is empty in it, and placeholders are ASCII.
         return value.decode("latin-1").strip(" \0")
@@ -130,6 +130,11 @@ def _plain(dataset: Dataset, keyword: str) -> str:
         return ""
     # A sequence holds something where it holds an item; it need not be shown to say so.
     return value.strip(" \0") if isinstance(value, str) else "items"
+
+
+@functools.cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
 
 
 def _holds(text: str, patient: str) -> bool:

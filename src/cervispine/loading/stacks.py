@@ -90,7 +90,7 @@ def sort_series(
     if len({(header.patient, header.study_uid) for header in headers}) > 1:
         reason = "one series UID stands in several studies or patients"
         return [*results, _refuse(headers, "UID_CONFLICT", reason)]
-    planes = {plane_of(header.orientation) for header in headers}
+    planes = {plane_of(each) for each in {header.orientation for header in headers}}
     if len(planes) > 2:
         reason = "a series in three planes is a localizer"
         return [*results, _ignore(headers, "LOCALIZER", reason)]
@@ -166,10 +166,15 @@ def _alike(one: Header, other: Header) -> bool:
         (one.rows, one.columns) == (other.rows, other.columns)
         and one.transfer_syntax == other.transfer_syntax
         and (one.part, one.frame is None) == (other.part, other.frame is None)
-        and bool(np.allclose(one.orientation, other.orientation, rtol=0, atol=COSINE_TOLERANCE))
-        and bool(np.allclose(one.pixel_spacing, other.pixel_spacing, rtol=1e-3, atol=0))
+        and _close(one.orientation, other.orientation, rtol=0, atol=COSINE_TOLERANCE)
+        and _close(one.pixel_spacing, other.pixel_spacing, rtol=1e-3, atol=0)
         and abs(echoes[0] - echoes[1]) <= ECHO_TOLERANCE
     )
+
+
+def _close(one: Sequence[float], other: Sequence[float], *, rtol: float, atol: float) -> bool:
+    # Almost all slices of a series agree to the last digit, and NumPy takes its time to say so.
+    return one == other or bool(np.allclose(one, other, rtol=rtol, atol=atol))
 
 
 def _repetitions(headers: tuple[Header, ...], tolerance: float) -> list[tuple[Header, ...]]:
