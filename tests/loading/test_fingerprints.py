@@ -16,8 +16,10 @@ from pydicom.uid import (
 )
 
 from cervispine import Loader, Phantom
-from cervispine.exceptions import NoDicomError
+from cervispine.exceptions import LoadError, NoDicomError
+from cervispine.loading.headers import HEADER_TAGS
 from cervispine.loading.limits import Limits
+from cervispine.loading.parsing import parse
 from cervispine.loading.pixels import fingerprint
 
 
@@ -102,3 +104,22 @@ def test_phantoms_of_different_patients_raise_no_alarm(tmp_path: Path) -> None:
             tmp_path / str(difficulty)
         )
         assert Loader().index(written.dicom).near_duplicates() == ()
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "PhotometricInterpretation"])
+def test_a_header_that_lacks_what_decoding_needs_is_refused(
+    tmp_path: Path, Series: Any, keyword: str
+) -> None:
+    path = Series(shape=(1, 24, 20)).write(tmp_path, change=lambda _, each: delattr(each, keyword))
+    with pytest.raises(LoadError):
+        fingerprint(path[0], None, Limits())
+
+
+def test_text_in_the_place_of_the_pixels_is_refused(tmp_path: Path, Series: Any) -> None:
+    (path,) = Series(shape=(1, 24, 20)).write(tmp_path)
+    content = path.read_bytes()
+    pixels = b"\xe0\x7f\x10\x00OW"
+    assert content.count(pixels) == 1
+    path.write_bytes(content.replace(pixels, pixels[:4] + b"UT"))
+    with pytest.raises(LoadError, match="DICOM_TRUNCATED"):
+        parse(path, HEADER_TAGS, Limits(), pixels=True)

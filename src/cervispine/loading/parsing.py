@@ -191,6 +191,9 @@ def _parse(stream: BinaryIO, size: int, tags: list[int], limits: Limits, *, pixe
         if image.name.endswith("Image Storage") or "Rows" in dataset:
             raise LoadError("the file ends before its pixel data", code="DICOM_TRUNCATED")
         return Parsed(dataset, syntax, None, read.private)
+    # What stands behind the pixels in a broken file can take their place.
+    if pixels and not isinstance(dataset.get("PixelData"), bytes):
+        raise LoadError("the file has no pixel data", code="DICOM_TRUNCATED")
     undefined = length == 0xFFFFFFFF
     if not undefined and not pixels and size - read.end < length:
         raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")

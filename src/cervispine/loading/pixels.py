@@ -17,7 +17,7 @@ from cervispine.loading.decoders import decode, refuse_missing_decoders
 from cervispine.loading.elements import Elements, number_of
 from cervispine.loading.headers import HEADER_TAGS, Header, elements_of, headers_of
 from cervispine.loading.limits import Limits
-from cervispine.loading.parsing import parse
+from cervispine.loading.parsing import Parsed, parse
 from cervispine.records.identity import appearance_of
 
 __all__ = ["Slice", "fingerprint", "fingerprint_of", "read_slices"]
@@ -58,6 +58,7 @@ def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str
         As :func:`read_slices`.
     """
     parsed = parse(path, HEADER_TAGS, limits, pixels=True)
+    _usable_headers(parsed, path, [frame], limits)
     decoded, _ = decode(parsed, frame or 0)
     stored = _checked(decoded, parsed.dataset)
     # MONOCHROME1 shows low values bright.
@@ -110,13 +111,7 @@ def read_slices(
         When no installed package decodes the file.
     """
     parsed = parse(path, HEADER_TAGS, limits, pixels=True, sha256=sha256)
-    wanted = [frame for frame in frames if frame is not None]
-    headers = headers_of(parsed, path, limits, only=wanted, place_only=True)
-    for header in headers:
-        if header.fault is not None:
-            raise LoadError(header.fault.reason, code=header.fault.code)
-    if [header.frame for header in headers] != list(frames):
-        raise LoadError("the file has not the frames that were indexed", code="CHANGED_SINCE_INDEX")
+    headers = _usable_headers(parsed, path, frames, limits)
     refuse_missing_decoders([(str(parsed.transfer_syntax), 1)])
     elements = elements_of(parsed)
     slices = []
@@ -126,6 +121,20 @@ def read_slices(
         pixels = _rescale(stored, parsed.dataset, own)
         slices.append(Slice(header=header, pixels=pixels, decoder=decoder))
     return slices
+
+
+def _usable_headers(
+    parsed: Parsed, path: Path, frames: Sequence[int | None], limits: Limits
+) -> Sequence[Header]:
+    """Return the headers of some frames, or refuse what a decoder must not see."""
+    wanted = [frame for frame in frames if frame is not None]
+    headers = headers_of(parsed, path, limits, only=wanted, place_only=True)
+    for header in headers:
+        if header.fault is not None:
+            raise LoadError(header.fault.reason, code=header.fault.code)
+    if [header.frame for header in headers] != list(frames):
+        raise LoadError("the file has not the frames that were indexed", code="CHANGED_SINCE_INDEX")
+    return headers
 
 
 def _rescale(
