@@ -45,11 +45,15 @@ def cohort(phantom: PhantomCohort) -> Cohort:
 PLUGINS = Path(__file__).parent / "plugins"
 
 
-def lay_out(name: str, site: Path) -> None:
-    """Lay out a plug-in of tests/plugins as an installer would, from its pyproject.toml."""
+def lay_out(name: str | Path, site: Path) -> None:
+    """Lay out a plug-in as an installer would, from its pyproject.toml.
+
+    It is one of tests/plugins, by its name, or lies elsewhere, with its modules in ``src``.
+    """
     source = PLUGINS / name
     project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
-    shutil.copytree(source, site, ignore=shutil.ignore_patterns("pyproject.toml"))
+    modules = source / "src" if (source / "src").is_dir() else source
+    shutil.copytree(modules, site, ignore=shutil.ignore_patterns("pyproject.toml", "__pycache__"))
     info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(
@@ -75,10 +79,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     """Put plug-ins of tests/plugins on the path for the length of a test."""
     modules = set(sys.modules)
 
-    def put_on_path(*names: str) -> None:
+    def put_on_path(*names: str | Path) -> None:
         for name in names:
-            lay_out(name, tmp_path / name)
-            monkeypatch.syspath_prepend(str(tmp_path / name))
+            site = tmp_path / Path(name).name
+            lay_out(name, site)
+            monkeypatch.syspath_prepend(str(site))
 
     yield put_on_path
     for name in set(sys.modules) - modules:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cervispine.loading import build_loader, find_loader
 from cervispine.phantom import PhantomCohort
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,15 +57,41 @@ def test_half_of_the_data_is_refused(
         run(name, ["dicom"], monkeypatch, tmp_path)
 
 
-def test_the_package_of_the_how_to() -> None:
-    page = (ROOT / "docs" / "how-to" / "add-a-backbone.md").read_text(encoding="utf-8")
-    package = EXAMPLES / "spine-convnext"
-    for file in ("pyproject.toml", "src/spine_convnext.py"):
-        assert (package / file).read_text(encoding="utf-8") in page, file
+@pytest.mark.parametrize(
+    ("page", "package", "module"),
+    [
+        ("add-a-backbone.md", "spine-convnext", "spine_convnext"),
+        ("add-a-loader.md", "cervispine-dicomweb", "cervispine_dicomweb"),
+    ],
+)
+def test_the_package_of_the_how_to(page: str, package: str, module: str) -> None:
+    text = (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8")
+    for file in ("pyproject.toml", f"src/{module}.py"):
+        assert (EXAMPLES / package / file).read_text(encoding="utf-8") in text, file
 
 
-def test_its_own_test_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backbones_own_test_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     package = EXAMPLES / "spine-convnext"
     monkeypatch.syspath_prepend(str(package / "src"))
     tests = runpy.run_path(str(package / "tests" / "test_spine_convnext.py"))
     tests["test_the_contract"]()
+
+
+def test_the_loaders_own_tests_pass() -> None:
+    package = EXAMPLES / "cervispine-dicomweb"
+    places = [package / "src", package / "tests", *sys.path]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(place) for place in places)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", package / "tests"],
+        env=environment,
+        cwd=package,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_loader_comes_through_its_entry_point(install: Callable[..., None]) -> None:
+    install(EXAMPLES / "cervispine-dicomweb")
+    assert str(find_loader("dicomweb")).endswith("(cervispine_dicomweb:DicomwebLoader)")
+    assert build_loader("dicomweb", sequences=("T1",)).sequences == ("T1",)  # type: ignore[attr-defined]

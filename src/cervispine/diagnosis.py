@@ -15,6 +15,7 @@ DISTRIBUTIONS = (
     "numpy",
     "scipy",
     "scikit-learn",
+    "nibabel",
     "pydicom",
     "pylibjpeg",
     "pylibjpeg-openjpeg",
@@ -70,8 +71,9 @@ def _decoders() -> dict[str, str]:
 
 def _plugins() -> dict[str, str]:
     from cervispine.backbones import list_backbones
+    from cervispine.loading import list_loaders
 
     return {
-        f"backbone {backbone.name}": f"{backbone.distribution} {backbone.version}"
-        for backbone in list_backbones()
+        f"{plugin.kind} {plugin.name}": f"{plugin.distribution} {plugin.version}"
+        for plugin in (*list_backbones(), *list_loaders())
     }

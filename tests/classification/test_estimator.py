@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import attrs
@@ -18,6 +19,7 @@ from cervispine.exceptions import (
     BackboneNotFoundError,
     LabelError,
     LeakageError,
+    ProvenanceWarning,
     TrainingError,
     UsageError,
 )
@@ -34,12 +36,12 @@ def quick(small: Preprocessor, **more: object) -> OPLLClassifier:
 
 def test_clone_and_parameters(small: Preprocessor) -> None:
     classifier = quick(small, learning_rate=0.5)
-    copy = clone(classifier)
-    assert copy is not classifier
-    assert copy.learning_rate == 0.5
-    assert copy.get_params()["preprocessor__spacing"] == small.spacing
-    copy.set_params(preprocessor__spacing=1.0, epochs=7)
-    assert (copy.preprocessor.spacing, copy.epochs) == (1.0, 7)
+    twin = clone(classifier)
+    assert twin is not classifier
+    assert twin.learning_rate == 0.5
+    assert twin.get_params()["preprocessor__spacing"] == small.spacing
+    twin.set_params(preprocessor__spacing=1.0, epochs=7)
+    assert (twin.preprocessor.spacing, twin.epochs) == (1.0, 7)
     assert classifier.preprocessor.spacing == small.spacing
     assert "resnet34" in repr(classifier)
     assert hash(classifier) == hash(classifier)
@@ -81,6 +83,25 @@ def test_predictions_agree_with_each_other(cohort: Cohort, fitted: OPLLClassifie
     # Reading one study alone gives what reading all together gives.
     alone = fitted.predict_proba(cohort[:1])
     assert alone[0, 1] == pytest.approx(probabilities[0, 1], abs=1e-5)
+
+
+def test_images_of_another_loader_than_the_training_ones_are_told_of(
+    cohort: Cohort, fitted: OPLLClassifier
+) -> None:
+    (loader,) = fitted.record_["loaders"]
+    assert loader.startswith("cervispine:dicom ")
+    studies = [
+        attrs.evolve(
+            study,
+            series=tuple(attrs.evolve(s, loader="lab-loader:lab") for s in study.series),
+        )
+        for study in cohort[:1]
+    ]
+    # The preprocessor's own loader reads them whatever they name.
+    reading = copy.copy(fitted)
+    reading.preprocessor_ = clone(fitted.preprocessor_).set_params(loader="dicom")
+    with pytest.warns(ProvenanceWarning, match="these are read by lab-loader:lab"):
+        reading.classify(studies, allow_training_patients=True)
 
 
 def test_same_seed_same_weights_whatever_the_order_of_studies(

@@ -19,17 +19,18 @@ from hypothesis import strategies as st
 from nibabel.orientations import inv_ornt_aff
 from numpy.typing import NDArray
 
-from cervispine import Cohort
+from cervispine import Cohort, Preprocessor
 from cervispine.exceptions import (
     AmbiguousSeriesError,
     CervispineError,
     GeometryError,
+    LoaderNotFoundError,
     LoadError,
     NoImagesError,
     PixelError,
     UsageError,
 )
-from cervispine.loading import Limits, NiftiLoader
+from cervispine.loading import Limits, NiftiLoader, make_manifest
 
 Code = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -483,7 +484,7 @@ def test_nothing_usable(tmp_path: Path, image: nibabel.Nifti1Image) -> None:
     with pytest.raises(NoImagesError) as caught:
         NiftiLoader().index(tmp_path)
     assert "SECRET" not in str(caught.value)
-    assert "cervispine.Loader" in caught.value.advice
+    assert "--loader dicom" in caught.value.advice
     with pytest.raises(LoadError, match="nothing at this path"):
         NiftiLoader().index(tmp_path / "absent")
 
@@ -551,3 +552,40 @@ def test_one_file_and_a_list(image: nibabel.Nifti1Image, tmp_path: Path) -> None
     assert NiftiLoader().index(path).patients == ("00123",)
     with pytest.raises(UsageError, match="not as a list"):
         NiftiLoader().index([path])  # type: ignore[arg-type]
+
+
+def test_a_manifest_is_kept_to(image: nibabel.Nifti1Image, tmp_path: Path) -> None:
+    for number in range(2):
+        save(other(image, number), tmp_path / f"sub-{number}_T2w.nii")
+    cohort = NiftiLoader().index(tmp_path)
+    manifest = make_manifest(cohort)
+    kept = NiftiLoader().index(tmp_path, manifest=manifest)
+    assert len(kept) == 2
+    assert np.array_equal(NiftiLoader().read(kept[0]).pixels, NiftiLoader().read(cohort[0]).pixels)
+    # One bit of one voxel, which no header tells of.
+    path = tmp_path / "sub-0_T2w.nii"
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    assert NiftiLoader().read(cohort[0]).pixels.shape == (5, 50, 60)
+    with pytest.raises(LoadError) as caught:
+        NiftiLoader().read(kept[0])
+    assert caught.value.code == "HASH_MISMATCH"
+    again = NiftiLoader().index(tmp_path, manifest=manifest)
+    assert again.patients == ("sub-1",)
+
+
+def test_preprocessing_reads_through_the_loader_that_a_series_names(
+    image: nibabel.Nifti1Image, tmp_path: Path
+) -> None:
+    values = np.random.default_rng(0).random((200, 200, 7)).astype(np.float32)
+    save(of_array(values, image), tmp_path / "sub-0_T2w.nii")
+    cohort = NiftiLoader().index(tmp_path)
+    settings: dict[str, Any] = {"size": (64, 64), "spacing": 1.5}
+    by_series = Preprocessor(**settings).transform(cohort)
+    for named in ("nifti", NiftiLoader()):
+        assert np.array_equal(by_series, Preprocessor(**settings, loader=named).transform(cohort))
+    with pytest.raises(LoadError, match="NOT_DICOM"):
+        Preprocessor(**settings, loader="dicom").transform(cohort)
+    with pytest.raises(LoaderNotFoundError):
+        Preprocessor(**settings, loader="absent").transform(cohort)

@@ -74,7 +74,4 @@ def test_contrast_and_plane_of_real_nifti(shared: Path) -> None:
 def test_nifti_where_dicom_is_looked_for_is_named(shared: Path) -> None:
     with pytest.raises(NoDicomError) as caught:
         Loader().index(shared / "data" / "sct" / "t2")
-    assert (
-        "4 of the files are NIfTI, which cervispine.loading.NiftiLoader reads"
-        in caught.value.advice
-    )
+    assert "4 of the files are NIfTI: --loader nifti, or NiftiLoader()" in caught.value.advice

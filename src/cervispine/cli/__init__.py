@@ -5,7 +5,7 @@ data         phantom, index
 study        experiment, train, predict
 statistics   compare
 power        power auc, mcnemar, mrmc
-plugins      backbones, doctor
+plugins      backbones, loaders, doctor
 messages     what is said on standard error, and what is not
 program      the commands in order, and how the program ends
 """

@@ -11,6 +11,7 @@ from cervispine.cli.options import (
     AllowMissing,
     Data,
     Labels,
+    LoaderName,
     Saved,
     Seed,
     Strict,
@@ -62,6 +63,7 @@ def index(
     data: Data,
     labels: Labels = None,
     allow_missing: AllowMissing = False,
+    loader: LoaderName = "dicom",
     saved: Saved = None,
     verify: Verify = None,
     out: Annotated[
@@ -84,13 +86,13 @@ def index(
     """
     from cervispine.records.tables import listing
 
-    if out is not None and out.absolute().is_relative_to(data.absolute()):
+    if out is not None and out.absolute().is_relative_to(Path(data).absolute()):
         raise UsageError(
             "the page would lie among the files that it is about",
             where="--out",
             advice="name a folder outside the data",
         )
-    cohort = index_folder(data, saved=saved, verify=verify)
+    cohort = index_folder(data, loader=loader, saved=saved, verify=verify)
     try:
         if labels is not None:
             cohort = cohort.with_labels(labels, allow_missing=allow_missing)

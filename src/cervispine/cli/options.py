@@ -19,6 +19,7 @@ __all__ = [
     "Data",
     "KeyFile",
     "Labels",
+    "LoaderName",
     "Out",
     "Readers",
     "Resume",
@@ -31,7 +32,12 @@ __all__ = [
     "names_in",
 ]
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder of DICOM, zip, or DICOMDIR.")]
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="Folder, zip, DICOMDIR, or what the loader takes.")
+]
+LoaderName = Annotated[
+    str, typer.Option("--loader", help="An installed loader: dicom, nifti, or a plug-in's.")
+]
 Labels = Annotated[
     Path | None, typer.Option(help="CSV with the columns patient,label (OPLL or DSS).")
 ]
@@ -72,20 +78,22 @@ def names_in(text: str) -> tuple[str, ...]:
 
 
 def index_folder(
-    data: Path,
+    data: str,
     labels: Path | None = None,
     *,
+    loader: str = "dicom",
     verify: Path | None = None,
     sequences: Sequence[str] = ("T2",),
     allow_missing: bool = False,
     saved: Path | None = None,
 ) -> Cohort:
     """Index a source with a progress bar, and label it where there are labels."""
-    from cervispine.loading import Loader
+    from cervispine.loading import index_with
 
     with progress("reading headers") as report:
-        loader = Loader(sequences=sequences)
-        cohort = loader.index(data, manifest=verify, saved=saved, progress=report)
+        cohort = index_with(
+            loader, data, sequences=sequences, progress=report, manifest=verify, saved=saved
+        )
     return cohort if labels is None else cohort.with_labels(labels, allow_missing=allow_missing)
 
 

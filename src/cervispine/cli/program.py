@@ -10,7 +10,7 @@ import typer
 
 from cervispine.cli.data import index, phantom
 from cervispine.cli.messages import fault_of, show_logs, show_warning
-from cervispine.cli.plugins import backbones, doctor
+from cervispine.cli.plugins import backbones, doctor, loaders
 from cervispine.cli.power import power_app
 from cervispine.cli.statistics import compare
 from cervispine.cli.study import experiment, predict, train
@@ -40,7 +40,7 @@ app = typer.Typer(
         "70 a fault of cervispine, 130 interrupted."
     ),
 )
-for command in (experiment, phantom, index, train, predict, compare, backbones, doctor):
+for command in (experiment, phantom, index, train, predict, compare, backbones, loaders, doctor):
     app.command()(command)
 app.add_typer(power_app, name="power")
 

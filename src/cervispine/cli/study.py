@@ -12,6 +12,7 @@ from cervispine.cli.options import (
     Data,
     KeyFile,
     Labels,
+    LoaderName,
     Out,
     Readers,
     Resume,
@@ -30,7 +31,7 @@ __all__ = ["experiment", "predict", "train"]
 
 def experiment(
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(metavar="DATA", help="Folder, zip or DICOMDIR; without it, phantoms."),
     ] = None,
     *,
@@ -50,6 +51,7 @@ def experiment(
     stratify: Annotated[
         str, typer.Option(help="Columns of labels.csv, with commas: each part gets its share.")
     ] = "",
+    loader: LoaderName = "dicom",
     saved: Saved = None,
     key: KeyFile = None,
     verify: Verify = None,
@@ -74,6 +76,7 @@ def experiment(
         preset=preset,
         split=split,
         stratify=names_in(stratify),
+        loader=loader,
         saved=saved,
         key=key,
         verify=verify,
@@ -93,6 +96,7 @@ def train(
     out: Out,
     backbone: Annotated[str, typer.Option(help="An installed backbone.")] = "resnet50",
     epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 30,
+    loader: LoaderName = "dicom",
     saved: Saved = None,
     key: KeyFile = None,
     verify: Verify = None,
@@ -105,7 +109,9 @@ def train(
     from cervispine.records import Key
 
     secret = None if key is None else Key.open(key, outside=out)
-    cohort = index_folder(data, labels, verify=verify, allow_missing=allow_missing, saved=saved)
+    cohort = index_folder(
+        data, labels, loader=loader, verify=verify, allow_missing=allow_missing, saved=saved
+    )
     if (out / "config.json").exists():
         raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
     classifier = OPLLClassifier(backbone=backbone, epochs=epochs, seed=seed)
@@ -119,6 +125,7 @@ def predict(
     data: Data,
     *,
     out: Annotated[Path, typer.Option(help="CSV to write: patient,model,score,call.")],
+    loader: LoaderName = "dicom",
     saved: Saved = None,
     key: KeyFile = None,
     allow_training_patients: Annotated[
@@ -134,7 +141,7 @@ def predict(
 
     classifier = OPLLClassifier.load(model)
     sequences = classifier.preprocessor_.sequences
-    cohort = index_folder(data, verify=verify, sequences=sequences, saved=saved)
+    cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
     predictions = classifier.classify(
         cohort,
         key=None if key is None else Key.open(key),

@@ -31,12 +31,13 @@ DATA_MANIFEST = "data-manifest.json"
 class Source:
     """Where the data of a run lie."""
 
-    dicom: Path
+    images: str | Path
     labels: Path
     readers: Path | None
     synthetic: bool
     manifest: Path | None = None
     saved: Path | None = None
+    loader: str = "dicom"
 
 
 def hash_file(path: Path) -> str:
@@ -64,7 +65,7 @@ def make_phantoms(run: RunFolder, settings: Preset, seed: int, progress: bool | 
             run.path / "phantom", progress=report
         )
     return Source(
-        dicom=written.dicom, labels=written.labels, readers=written.readers, synthetic=True
+        images=written.dicom, labels=written.labels, readers=written.readers, synthetic=True
     )
 
 
@@ -78,11 +79,15 @@ def index_source(
     DataError
         When the data are refused, or no longer those that the run began with.
     """
-    from cervispine.loading import Loader
+    from cervispine.loading import index_with
 
     with run.timed("index"), progress_of("reading headers", shown=progress) as report:
-        cohort = Loader().index(
-            source.dicom, manifest=source.manifest, saved=source.saved, progress=report
+        cohort = index_with(
+            source.loader,
+            source.images,
+            progress=report,
+            manifest=source.manifest,
+            saved=source.saved,
         )
     assert cohort.intake is not None
     cohort.intake.to_csv(run.path / "rejected.csv")

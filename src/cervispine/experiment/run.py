@@ -71,6 +71,7 @@ def run_experiment(
     preset: str = "quick",
     split: str | Path | None = None,
     stratify: Sequence[str] = (),
+    loader: str = "dicom",
     saved: str | Path | None = None,
     key: str | Path | None = None,
     verify: str | Path | None = None,
@@ -102,6 +103,8 @@ def run_experiment(
         split.csv, ``patient,part``; None to draw one by patient and label.
     stratify
         Columns of ``labels`` whose values have the same share of each part that is drawn.
+    loader
+        Name of the installed loader that indexes ``data``; the phantom is DICOM.
     saved
         File that keeps what was read of the data; see :meth:`cervispine.Loader.index`.
     key
@@ -123,6 +126,7 @@ def run_experiment(
         Each with its code; see the reference of error codes.
     """
     from cervispine.backbones import load_backbone
+    from cervispine.loading import build_loader, find_loader
     from cervispine.reporting import write_report
 
     settings = find_preset(preset)
@@ -143,6 +147,9 @@ def run_experiment(
         raise UsageError("name at least one backbone, and each only once")
     for name in backbones:
         load_backbone(name)
+    if data is None and loader != "dicom":
+        raise UsageError(f"the phantom is DICOM, and the loader asked for is {loader!r}")
+    build_loader(loader)
     secret = None if key is None else Key.open(key, outside=out)
 
     run = RunFolder(
@@ -150,6 +157,7 @@ def run_experiment(
         {
             # Not their path, which may say whose they are; their content is in the manifest.
             "data": "phantom" if data is None else "given",
+            "loader": find_loader(loader).qualified_name,
             "allow_missing": allow_missing,
             "preset": preset,
             "backbones": list(backbones),
@@ -167,11 +175,12 @@ def run_experiment(
             source = make_phantoms(run, settings, seed, progress)
         else:
             source = Source(
-                dicom=Path(data),
+                images=data,
                 labels=Path(str(labels)),
                 readers=None if readers is None else Path(readers),
                 manifest=None if verify is None else Path(verify),
                 saved=None if saved is None else Path(saved),
+                loader=loader,
                 synthetic=False,
             )
         cohort, manifest = index_source(run, source, allow_missing, progress)

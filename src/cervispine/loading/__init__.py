@@ -41,6 +41,7 @@ from cervispine.loading.registry import (
     MakeLoader,
     build_loader,
     find_loader,
+    index_with,
     list_loaders,
     load_loader,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "NiftiLoader",
     "build_loader",
     "find_loader",
+    "index_with",
     "list_loaders",
     "load_loader",
     "make_manifest",

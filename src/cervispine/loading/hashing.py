@@ -20,7 +20,10 @@ from cervispine.loading.parsing import parse, quiet_pydicom
 from cervispine.records import Cohort, IntakeReport, Manifest, Problem, Series, Study
 from cervispine.records.manifest import Fingerprint, SeriesManifest
 
-__all__ = ["make_manifest", "refuse_changed", "seal", "verify"]
+__all__ = ["make_manifest", "read_whole", "refuse_changed", "seal", "verify"]
+
+#: The loader of DICOM, as a series names it.
+DICOM = "cervispine:dicom"
 
 Progress = Callable[[int, int], None]
 
@@ -156,6 +159,41 @@ def refuse_changed(
         )
 
 
+def read_whole(path: Path, limits: Limits, *, sha256: str = "") -> bytes:
+    """Return the content of a file, once it is that of the manifest where there is one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    limits
+        How large it may be.
+    sha256
+        What it must hash to; empty without a manifest.
+
+    Raises
+    ------
+    LoadError
+        ``FILE_UNREADABLE``, ``DECODE_BUDGET`` or ``HASH_MISMATCH``.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(limits.file_bytes + 1)
+    except OSError as error:
+        raise LoadError(
+            f"the file cannot be read: {type(error).__name__}", code="FILE_UNREADABLE"
+        ) from None
+    if len(content) > limits.file_bytes:
+        raise LoadError(f"more than {limits.file_bytes} bytes", code="DECODE_BUDGET")
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise LoadError(
+            "the file is not the one of the manifest",
+            advice="restore it from where it came",
+            code="HASH_MISMATCH",
+        )
+    return content
+
+
 def _series_of(
     studies: Iterable[Study], progress: Progress | None
 ) -> Iterator[tuple[Study, Series]]:
@@ -186,7 +224,7 @@ def _fingerprints(series: Series, limits: Limits) -> tuple[Fingerprint, ...]:
         for path in series.files:
             if path not in of_file:
                 try:
-                    of_file[path] = _fingerprint(path, limits)
+                    of_file[path] = _fingerprint(path, series.loader, limits)
                 except LoadError as error:
                     raise LoadError(
                         error.what,
@@ -197,7 +235,12 @@ def _fingerprints(series: Series, limits: Limits) -> tuple[Fingerprint, ...]:
     return tuple(of_file[path] for path in series.files)
 
 
-def _fingerprint(path: Path, limits: Limits) -> Fingerprint:
+def _fingerprint(path: Path, loader: str, limits: Limits) -> Fingerprint:
+    if loader != DICOM:
+        # Where the pixels lie in it only its loader knows: the file stands for them.
+        content = read_whole(path, limits)
+        digest = hashlib.sha256(content).hexdigest()
+        return Fingerprint(sha256=digest, pixels=digest, size=len(content))
     parsed = parse(path, (), limits, pixels=True)
     return Fingerprint(
         sha256=parsed.sha256,

@@ -283,11 +283,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
 def _about_nifti(files: Iterable[FoundFile]) -> str:
     """Say which loader reads the NIfTI that lies where DICOM was looked for."""
     images = sum(file.name.lower().endswith(NIFTI) for file in files)
-    return (
-        f"; {images} of the files are NIfTI, which cervispine.loading.NiftiLoader reads"
-        if images
-        else ""
-    )
+    return f"; {images} of the files are NIfTI: --loader nifti, or NiftiLoader()" if images else ""
 
 
 def _nearly(one: float, other: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import attrs
@@ -13,6 +14,7 @@ from sklearn.base import BaseEstimator
 
 from cervispine.exceptions import LoadError, NoImagesError, UsageError
 from cervispine.loading.bids import read_sidecar, sequence_of
+from cervispine.loading.hashing import read_whole, verify
 from cervispine.loading.intake import raise_first
 from cervispine.loading.limits import DEFAULT_LIMITS, Limits
 from cervispine.loading.nifti_file import (
@@ -31,7 +33,7 @@ from cervispine.loading.nifti_studies import (
 )
 from cervispine.loading.selection import affine_of, check_wanted, even_slices
 from cervispine.loading.sources import find
-from cervispine.records import Cohort, IntakeReport, Series, Study, Volume
+from cervispine.records import Cohort, IntakeReport, Manifest, Series, Study, Volume
 
 __all__ = ["NiftiLoader"]
 
@@ -78,6 +80,7 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
         self,
         source: str | os.PathLike[str],
         *,
+        manifest: Manifest | str | os.PathLike[str] | None = None,
         unpack_into: str | os.PathLike[str] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Cohort:
@@ -90,6 +93,8 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
         source
             A folder, in which files may lie at any depth, a zip of one, or a NIfTI file. No
             list of these: names inside one source say who is who.
+        manifest
+            Of the data that are meant, or the path of its file; see :meth:`Loader.index`.
         unpack_into
             An empty folder to unpack a zip into; without it a private temporary one, which ends
             with the process.
@@ -116,6 +121,8 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
         check_wanted(self.plane, self.sequences, self.on_problem)
         if not isinstance(source, (str, os.PathLike)):
             raise UsageError("NIfTI is indexed one folder or zip at a time, not as a list")
+        if isinstance(manifest, (str, os.PathLike)):
+            manifest = Manifest.load(manifest)
         found = find(source, self.limits, unpack_into=unpack_into, progress=progress)
         images, others = sort_files(found.files)
         examined = []
@@ -133,16 +140,20 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
             problems=tuple(problems),
             unused_patients=frozenset(unused),
         )
+        cohort = Cohort(studies, intake)
+        if manifest is not None:
+            cohort = verify(cohort, manifest, limits=self.limits, progress=progress)
+            intake = cohort.intake or intake
         if self.on_problem == "raise":
-            raise_first(problems)
-        if not studies:
+            raise_first(intake.problems)
+        if not len(cohort):
             raise NoImagesError(
                 f"no study of {found.count} files can be used:\n{intake.summary()}",
                 where=f"what was given, with {len(found.files)} files",
                 advice=f"it must hold {self.plane} NIfTI of {' and '.join(self.sequences)}, "
-                "named as BIDS or with a sidecar; for DICOM there is cervispine.Loader",
+                "named as BIDS or with a sidecar; for DICOM: --loader dicom, or Loader()",
             )
-        return Cohort(studies, intake)
+        return cohort
 
     def read(
         self, study: Study | Series, sequence: str = "T2", *, slices: Sequence[int] | None = None
@@ -177,9 +188,12 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
         """
         series = study if isinstance(study, Series) else study.one_series(sequence)
         wanted = even_slices(slices, series.shape[0])
-        path = series.files[0]
+        file: Path | bytes = series.files[0]
         try:
-            header = read_nifti_header(path, self.limits)
+            if series.content_hashes:
+                sha256 = series.content_hashes[0]
+                file = read_whole(series.files[0], self.limits, sha256=sha256)
+            header = read_nifti_header(file, self.limits)
             layout = layout_of(header, series.plane, self.limits)
             if layout.shape != series.shape or not np.allclose(
                 layout.geometry.affine, series.geometry.affine, rtol=0, atol=1e-4
@@ -189,7 +203,7 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
                     advice="index the folder again",
                     code="CHANGED_SINCE_INDEX",
                 )
-            pixels = read_pixels(path, header, layout, wanted)
+            pixels = read_pixels(file, header, layout, wanted)
         except LoadError as error:
             raise type(error)(
                 error.what, where=f"series {series.uid}", advice=error.advice, code=error.code

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import logging
 import math
 import zlib
@@ -94,10 +95,10 @@ class Layout:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(file: Path | bytes) -> Iterator[BinaryIO]:
     """Open a file, inflating it where its first bytes say gzip, with one kind of failure."""
     try:
-        with path.open("rb") as raw:
+        with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             if packed:
@@ -115,7 +116,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         ) from None
 
 
-def read_nifti_header(path: Path, limits: Limits) -> nibabel.Nifti1Header:
+def read_nifti_header(file: Path | bytes, limits: Limits) -> nibabel.Nifti1Header:
     """Read a header of NIfTI-1 or NIfTI-2 that describes one volume within the limits.
 
     Raises
@@ -124,8 +125,9 @@ def read_nifti_header(path: Path, limits: Limits) -> nibabel.Nifti1Header:
         ``FILE_UNREADABLE``, ``NIFTI_INVALID``, ``NIFTI_TRUNCATED``, ``NIFTI_DIMENSIONS``,
         ``COLOUR``, ``VALUE_INVALID`` or ``DECODE_BUDGET``.
     """
-    with _opened(path) as stream:
-        size, packed = path.stat().st_size, isinstance(stream, gzip.GzipFile)
+    with _opened(file) as stream:
+        size = len(file) if isinstance(file, bytes) else file.stat().st_size
+        packed = isinstance(stream, gzip.GzipFile)
         if size > limits.file_bytes:
             raise LoadError(f"the file has {size} bytes", code="DECODE_BUDGET")
         # Only the header itself: an extension may claim any length.
@@ -332,7 +334,7 @@ def _scaled(values: NDArray[Any], header: nibabel.Nifti1Header) -> NDArray[np.fl
 
 
 def read_pixels(
-    path: Path, header: nibabel.Nifti1Header, layout: Layout, wanted: range
+    file: Path | bytes, header: nibabel.Nifti1Header, layout: Layout, wanted: range
 ) -> NDArray[np.float32]:
     """Read some slices, float32 (len(wanted), rows, columns), without the others.
 
@@ -347,7 +349,7 @@ def read_pixels(
     first = count - 1 - wanted[-1] if flipped else wanted[0]
     part = [slice(None)] * 3
     part[axis] = slice(first, first + wanted[-1] - wanted[0] + 1, wanted.step)
-    with _opened(path) as stream:
+    with _opened(file) as stream:
         # The spec leaves the scaling out: it is done here, in one precision.
         spec = (header.get_data_shape(), header.get_data_dtype(), header.get_data_offset())
         try:

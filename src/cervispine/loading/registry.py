@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from cervispine.exceptions import (
     CervispineError,
@@ -12,6 +13,7 @@ from cervispine.exceptions import (
     LoaderContractError,
     LoaderLoadError,
     LoaderNotFoundError,
+    UsageError,
 )
 from cervispine.plugins import InstalledPlugin, PluginGroup
 from cervispine.records import Cohort, Series, Study, Volume
@@ -21,6 +23,7 @@ __all__ = [
     "MakeLoader",
     "build_loader",
     "find_loader",
+    "index_with",
     "list_loaders",
     "load_loader",
 ]
@@ -161,3 +164,45 @@ def build_loader(name: str, *, sequences: Sequence[str] = ("T2",)) -> ImageLoade
             where=where,
         )
     return loader
+
+
+def index_with(
+    name: str,
+    source: str | Path,
+    *,
+    sequences: Sequence[str] = ("T2",),
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Cohort:
+    """Index a source with an installed loader.
+
+    Parameters
+    ----------
+    name
+        As for `find_loader`.
+    source
+        What the loader indexes: for most a folder.
+    sequences
+        Which sequences each study must have.
+    progress
+        Called with how much is done and how much there is.
+    options
+        What else was asked for; None for what was not. Not every loader takes every option:
+        ``saved`` is for DICOM.
+
+    Raises
+    ------
+    UsageError
+        When the loader does not take an option that was asked for.
+    LoaderError
+        As for `build_loader`.
+    CervispineError
+        Whatever the loader raises.
+    """
+    loader = build_loader(name, sequences=sequences)
+    asked = {option: value for option, value in options.items() if value is not None}
+    strangers = sorted(set(asked) - set(inspect.signature(loader.index).parameters))
+    if strangers:
+        raise UsageError(f"the loader {name!r} takes no {', '.join(strangers)}")
+    # What the protocol does not have is handed on to loaders that do.
+    return cast(Any, loader).index(source, progress=progress, **asked)  # type: ignore[no-any-return]
