@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -136,7 +137,10 @@ class DicomwebLoader:
         if token and parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise UsageError("a token is not sent without encryption", advice="use https")
         headers = {"Authorization": f"Bearer {token}"} if token else None
-        return DICOMwebClient(url, headers=headers, timeout=self.timeout)
+        client = DICOMwebClient(url, headers=headers, timeout=self.timeout)
+        # Its own default tries five times and waits half a minute.
+        client.set_http_retry_params(max_attempts=3, wait_exponential_multiplier=200)
+        return client
 
     def _folder(self) -> Path:
         if self.folder is None:
@@ -156,13 +160,28 @@ def _service(source: str) -> tuple[str, dict[str, str]]:
 
 
 def _search(client: DICOMwebClient, filters: dict[str, str]) -> Iterator[RemoteSeries]:
-    for study in client.search_for_studies(search_filters=filters, get_remaining=True):
-        study_uid = study[STUDY]["Value"][0]
-        for series in client.search_for_series(
-            study_uid, search_filters={"Modality": "MR"}, get_remaining=True
-        ):
-            uid = series[SERIES]["Value"][0]
-            yield RemoteSeries(study_uid, uid, client.retrieve_series_metadata(study_uid, uid))
+    studies = partial(client.search_for_studies, search_filters=filters)
+    for study in _every(studies, STUDY):
+        of_study = partial(client.search_for_series, study, search_filters={"Modality": "MR"})
+        for series in _every(of_study, SERIES):
+            yield RemoteSeries(study, series, client.retrieve_series_metadata(study, series))
+
+
+def _every(search: Callable[..., list[dict[str, Any]]], tag: str) -> list[str]:
+    """Return the UIDs of all pages of an answer.
+
+    An archive may cut an answer short, and need not heed the offset either: a page that brings
+    nothing new is the end, or the same page would come for ever.
+    """
+    found: dict[str, None] = {}
+    offset = 0
+    while page := search(offset=offset):
+        offset += len(page)
+        known = len(found)
+        found |= dict.fromkeys(each[tag]["Value"][0] for each in page)
+        if len(found) == known:
+            break
+    return list(found)
 
 
 def _fetch(client: DICOMwebClient, series: RemoteSeries, folder: Path) -> None:

@@ -17,7 +17,11 @@ BOUNDARY = "boundary-of-parts"
 
 
 class Archive(BaseHTTPRequestHandler):
-    """Answers QIDO-RS and WADO-RS from the files of the server that it belongs to."""
+    """Answers QIDO-RS and WADO-RS from the files of the server that it belongs to.
+
+    A page has ``server.page`` answers; without one all come at once, whatever offset is asked for,
+    as some archives do.
+    """
 
     server: Any
 
@@ -32,7 +36,8 @@ class Archive(BaseHTTPRequestHandler):
                     for file in self.server.files
                     if query.get("PatientID", file.PatientID) == file.PatientID
                 }
-                self._json([self._described(file, "StudyInstanceUID") for file in found.values()])
+                studies = [self._described(f, "StudyInstanceUID") for f in found.values()]
+                self._json(self._page(studies, query))
             case ["studies", study, "series"]:
                 inside = [file for file in self.server.files if file.StudyInstanceUID == study]
                 found = {file.SeriesInstanceUID: file for file in inside}
@@ -44,6 +49,10 @@ class Archive(BaseHTTPRequestHandler):
                 self._instance(instance)
             case _:
                 self.send_error(404)
+
+    def _page(self, answers: list[Any], query: dict[str, str]) -> list[Any]:
+        offset = int(query.get("offset", 0))
+        return answers[offset : offset + self.server.page] if self.server.page else answers
 
     def _described(self, file: pydicom.Dataset, *keywords: str) -> dict[str, Any]:
         return {
@@ -82,7 +91,7 @@ def serving(folder: Path) -> Iterator[Any]:
     """Serve the DICOM files below a folder; the server tells its ``url`` and its ``requests``."""
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Archive)
     server.files = [pydicom.dcmread(path) for path in sorted(folder.rglob("*.dcm"))]
-    server.requests, server.lost, server.swapped = [], set(), {}
+    server.requests, server.lost, server.swapped, server.page = [], set(), {}, 0
     server.url = f"http://127.0.0.1:{server.server_port}/dicom-web"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

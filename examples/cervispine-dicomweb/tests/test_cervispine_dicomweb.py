@@ -77,6 +77,15 @@ def test_a_query_is_in_the_url(archive: Any, loader: DicomwebLoader) -> None:
         loader.index(f"{archive.url}?PatientID=nobody")
 
 
+@pytest.mark.parametrize("page", [0, 1, 2, 5])
+def test_pages_of_an_answer_end_whatever_the_archive_makes_of_an_offset(
+    archive: Any, loader: DicomwebLoader, page: int
+) -> None:
+    archive.page = page
+    assert len(loader.index(archive.url)) == 3
+    assert sum("/studies?" in path for path, _ in archive.requests) <= 4
+
+
 def test_names_on_disk_are_hashes_and_private(archive: Any, loader: DicomwebLoader) -> None:
     loader.index(archive.url)
     folders = list(Path(loader.folder or "").iterdir())
