@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_va
 from sklearn.pipeline import Pipeline
 
 from cervispine import Cohort, Loader, OPLLClassifier, Preprocessor
+from cervispine.classification.parameters import plain_parameters
 from cervispine.exceptions import (
     BackboneNotFoundError,
     LabelError,
@@ -125,7 +126,7 @@ def test_validation_patients_can_be_named(cohort: Cohort, small: Preprocessor) -
     _, held_out = cohort.split(8, seed=3)
     classifier = quick(small, validation=held_out.patients).fit(cohort)
     assert classifier.record_["validation_patients"] == 8
-    assert "validation" not in classifier._plain_parameters()
+    assert "validation" not in plain_parameters(classifier)
 
 
 def test_pickling_keeps_the_predictions(cohort: Cohort, fitted: OPLLClassifier) -> None:

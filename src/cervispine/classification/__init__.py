@@ -2,6 +2,8 @@
 
 estimator     Classifier and OPLLClassifier: scikit-learn outside, a plain torch module inside
 inputs        studies and their truth, and the part held out for validation
+parameters    what is asked for: whether it can be meant, and its fingerprint
+networks      the network of a classifier: its backbone and its pooling
 pooling       how the slices of a study become one answer
 training      the loop: epochs, validation, early stopping
 state         where a training stands, and its way to a checkpoint and back

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Sequence
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from cervispine.backbones import build_backbone
 from cervispine.classification.calibration import fit_temperature, positive_probability
 from cervispine.classification.hardware import choose_device, choose_precision, within_memory
 from cervispine.classification.inputs import (
@@ -26,16 +22,11 @@ from cervispine.classification.inputs import (
     warn_of_other_loaders,
 )
 from cervispine.classification.memory import TrainedOn
-from cervispine.classification.pooling import (
-    FEATURES,
-    AttentionOverSlices,
-    PooledSlices,
-    check_pooling,
-)
+from cervispine.classification.networks import build_network
+from cervispine.classification.parameters import check_parameters, fingerprint
 from cervispine.classification.record import training_record
 from cervispine.classification.training import Images, Recipe, margins_of, train
 from cervispine.evaluation import choose_threshold
-from cervispine.exceptions import UsageError
 from cervispine.preprocessing import Preprocessor
 from cervispine.progress import progress
 from cervispine.records import Key, Predictions, Study
@@ -165,7 +156,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ResourceError
             The memory does not suffice, or ``run_dir`` cannot be written.
         """
-        self._check_parameters()
+        check_parameters(self)
         studies, truth = labelled_studies(X, y)
         device = choose_device(self.device)
         recipe = Recipe(
@@ -180,7 +171,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self.seed,
         )
         preprocessor = Preprocessor() if self.preprocessor is None else clone(self.preprocessor)
-        network = self._build(preprocessor, pretrained=bool(self.pretrained))
+        network = build_network(self, preprocessor, pretrained=bool(self.pretrained))
         held_out = validation_part(studies, truth, self.validation, self.seed)
         folder = None if run_dir is None else make_folder(Path(run_dir))
 
@@ -201,7 +192,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 report=report,
                 run_dir=folder,
                 resume=resume,
-                fingerprint=self._fingerprint(studies, truth, preprocessor),
+                fingerprint=fingerprint(self, studies, truth, preprocessor),
             )
         with within_memory(device):
             margins = margins_of(network, validation.pixels, device, self.batch_size)
@@ -305,60 +296,6 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         return load_classifier(cls, Path(folder), device=device)
 
-    def _check_parameters(self) -> None:
-        check_pooling(self.pooling)
-        for name in ("epochs", "batch_size", "patience"):
-            _refuse_number(name, getattr(self, name), Integral, least=1)
-        _refuse_number("seed", self.seed, Integral, least=0)
-        for name in ("learning_rate", "weight_decay"):
-            _refuse_number(name, getattr(self, name), Real, least=0)
-        if self.class_weight not in (None, "balanced"):
-            raise UsageError(f"class_weight is None or 'balanced', not {self.class_weight!r}")
-
-    def _build(self, preprocessor: Preprocessor, *, pretrained: bool) -> torch.nn.Module:
-        """Build the network from the seed alone, whatever was drawn before."""
-        sequences, slices = len(preprocessor.sequences), preprocessor.slices
-        side_by_side = self.pooling == "channels"
-        attention = self.pooling == "attention"
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            network = build_backbone(
-                self.backbone,
-                in_channels=sequences * slices if side_by_side else sequences,
-                num_classes=FEATURES if attention else 2,
-                pretrained=pretrained,
-                size=preprocessor.size,
-            )
-            if attention:
-                return AttentionOverSlices(network, slices=slices)
-        if side_by_side:
-            return network
-        return PooledSlices(network, slices=slices, pooling=self.pooling)
-
-    def _fingerprint(
-        self, studies: Sequence[Study], truth: NDArray[np.int64], preprocessor: Preprocessor
-    ) -> str:
-        from cervispine import __version__
-
-        content = {
-            "versions": [__version__, torch.__version__],
-            "parameters": self._plain_parameters(),
-            "preprocessing": preprocessor.settings(),
-            "studies": [study.uid for study in studies],
-            "pixels": [[series.pixel_hash for series in study.series] for study in studies],
-            "truth": truth.tolist(),
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-    def _plain_parameters(self) -> dict[str, Any]:
-        """Return every parameter that decides the result, that JSON can hold and others may see."""
-        parameters: dict[str, Any] = self.get_params(deep=False)
-        for name in ("preprocessor", "progress", "device"):
-            parameters.pop(name)
-        if not isinstance(self.validation, float):
-            parameters.pop("validation")
-        return parameters
-
     def __getstate__(self) -> dict[str, Any]:
         # A model fitted on a GPU must open on a machine without one.
         state = dict(super().__getstate__())
@@ -381,14 +318,6 @@ class OPLLClassifier(Classifier):
         "Research on telling cervical OPLL from degenerative spinal stenosis on sagittal MRI. "
         "Not a medical device; a positive call asks for CT, a negative one excludes nothing."
     )
-
-
-def _refuse_number(name: str, value: Any, kind: type, *, least: int) -> None:
-    """Raise where a parameter is not a number of a kind from ``least`` up, and below 2^63."""
-    fits = isinstance(value, kind) and not isinstance(value, bool)
-    if not (fits and least <= value < 2**63):
-        whole = "whole " if kind is Integral else ""
-        raise UsageError(f"{name} is a {whole}number from {least}, not {value!r}")
 
 
 def _cpu_copy(module: torch.nn.Module) -> torch.nn.Module:

@@ -14,6 +14,8 @@ from cervispine.backbones import find_backbone
 from cervispine.classification.card import model_card
 from cervispine.classification.hardware import choose_device
 from cervispine.classification.memory import TrainedOn
+from cervispine.classification.networks import build_network
+from cervispine.classification.parameters import plain_parameters
 from cervispine.exceptions import (
     BackboneNotFoundError,
     ModelFormatError,
@@ -61,7 +63,7 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
         "version": VERSION,
         "class": type(classifier).__name__,
         "class_names": list(classifier.class_names),
-        "parameters": classifier._plain_parameters(),
+        "parameters": plain_parameters(classifier),
         "preprocessing": classifier.preprocessor_.settings(),
         "threshold": classifier.threshold_,
         "temperature": classifier.temperature_,
@@ -88,7 +90,7 @@ def load_classifier(kind: type[C], folder: Path, *, device: str) -> C:
     if class_names != classifier.class_names or not np.isfinite([threshold, temperature]).all():
         raise _refused(folder, "its classes or its threshold are not those of this class")
     _compare_backbone(record)
-    network = classifier._build(preprocessor, pretrained=False)
+    network = build_network(classifier, preprocessor, pretrained=False)
     network.load_state_dict(_read_weights(folder, config, network.state_dict()))
     classifier.device_ = choose_device(device)
     classifier.module_ = network.to(classifier.device_).eval()

@@ -1,0 +1,80 @@
+"""What a classifier is asked for: whether it can be meant, and what decides its result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cervispine.classification.pooling import check_pooling
+from cervispine.exceptions import UsageError
+from cervispine.preprocessing import Preprocessor
+from cervispine.records import Study
+
+if TYPE_CHECKING:
+    from cervispine.classification.estimator import Classifier
+
+__all__ = ["check_parameters", "fingerprint", "plain_parameters"]
+
+
+def check_parameters(classifier: Classifier) -> None:
+    """Raise where a parameter cannot be meant.
+
+    Raises
+    ------
+    UsageError
+        Names the parameter and what it may be.
+    """
+    check_pooling(classifier.pooling)
+    for name in ("epochs", "batch_size", "patience"):
+        _refuse_number(name, getattr(classifier, name), Integral, least=1)
+    _refuse_number("seed", classifier.seed, Integral, least=0)
+    for name in ("learning_rate", "weight_decay"):
+        _refuse_number(name, getattr(classifier, name), Real, least=0)
+    if classifier.class_weight not in (None, "balanced"):
+        raise UsageError(f"class_weight is None or 'balanced', not {classifier.class_weight!r}")
+
+
+def plain_parameters(classifier: Classifier) -> dict[str, Any]:
+    """Return every parameter that decides the result, that JSON can hold and others may see."""
+    parameters: dict[str, Any] = classifier.get_params(deep=False)
+    for name in ("preprocessor", "progress", "device"):
+        parameters.pop(name)
+    # Identifiers of patients stay with those who gave them.
+    if not isinstance(classifier.validation, float):
+        parameters.pop("validation")
+    return parameters
+
+
+def fingerprint(
+    classifier: Classifier,
+    studies: Sequence[Study],
+    truth: NDArray[np.int64],
+    preprocessor: Preprocessor,
+) -> str:
+    """Return the hash of configuration, versions and data that a resumed training must share."""
+    from cervispine import __version__
+
+    content = {
+        "versions": [__version__, torch.__version__],
+        "parameters": plain_parameters(classifier),
+        "preprocessing": preprocessor.settings(),
+        "studies": [study.uid for study in studies],
+        "pixels": [[series.pixel_hash for series in study.series] for study in studies],
+        "truth": truth.tolist(),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_number(name: str, value: Any, kind: type, *, least: int) -> None:
+    """Raise where a parameter is not a number of a kind from ``least`` up, and below 2^63."""
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not (fits and least <= value < 2**63):
+        whole = "whole " if kind is Integral else ""
+        raise UsageError(f"{name} is a {whole}number from {least}, not {value!r}")
