@@ -57,11 +57,14 @@ class Expected:
         The size of an image.
     allocated
         Bits for each pixel: 8, 16 or 32.
+    signed
+        Whether they have a sign; JPEG 2000 says so as well.
     """
 
     rows: int
     columns: int
     allocated: int
+    signed: bool = False
 
 
 def check_codestream(encoded: bytes, syntax: str, expected: Expected) -> None:
@@ -126,6 +129,8 @@ def _check_jpeg_2000(encoded: bytes, expected: Expected) -> None:
         raise _refusal("it does not begin as JPEG 2000")
     (right, bottom, left, top, *tiles, samples, depth) = struct.unpack_from(">8IHB", encoded, 8)
     _check(expected, bottom - top, right - left, samples, (depth & 0x7F) + 1)
+    if bool(depth & 0x80) != expected.signed:
+        raise _refusal("one has a sign, the other has none")
     width, height, tile_left, tile_top = tiles
     if not width or not height or tile_left > left or tile_top > top:
         raise _refusal("its tiles do not cover it")

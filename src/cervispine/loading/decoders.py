@@ -139,7 +139,12 @@ def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
     }
     if choice is not None:
         encoded = _encoded_frame(parsed, frame)
-        expected = Expected(rows=dataset.Rows, columns=dataset.Columns, allocated=allocated)
+        expected = Expected(
+            rows=dataset.Rows,
+            columns=dataset.Columns,
+            allocated=allocated,
+            signed=options["pixel_representation"] == 1,
+        )
         check_codestream(encoded, str(syntax), expected)
         if choice is _GDCM:
             return decode_apart(encoded, str(syntax), choice.plugin, options), made_by

@@ -5,6 +5,7 @@ loaders     check_loader: the whole contract of a loader
 oracle      OracleSeries: a series whose voxels say where they lie; check_volume
 writing     write_oracle_series: such a series as DICOM
 faults      FAULTS: what may be wrong with a series, and the codes that say so
+mutations   MUTATORS: files broken as disks, networks and attackers break them
 
 Each check raises at the first breach, so that a plug-in's own test is one line::
 
@@ -15,16 +16,19 @@ Each check raises at the first breach, so that a plug-in's own test is one line:
 from cervispine.testing.backbones import check_backbone
 from cervispine.testing.faults import FAULTS, SeriesFault, write_faulty_series
 from cervispine.testing.loaders import check_loader
+from cervispine.testing.mutations import MUTATORS, mutate
 from cervispine.testing.oracle import OracleSeries, check_volume
 from cervispine.testing.writing import write_oracle_series
 
 __all__ = [
     "FAULTS",
+    "MUTATORS",
     "OracleSeries",
     "SeriesFault",
     "check_backbone",
     "check_loader",
     "check_volume",
+    "mutate",
     "write_faulty_series",
     "write_oracle_series",
 ]

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from cervispine.exceptions import LoadError, UsageError
 from cervispine.records import Volume
@@ -125,6 +125,11 @@ class OracleSeries:
         _demand(sorted(self.order) in ([], list(range(count))), "an order of all slices")
         _demand(self.allocated in (8, 16), "8 or 16 bits allocated")
         _demand(2 <= self.bits <= self.allocated, "no more bits stored than allocated")
+        # Encoders write as many bytes a pixel as the bits need, and the file would say otherwise.
+        _demand(
+            not UID(self.syntax).is_encapsulated or self.bits > self.allocated - 8,
+            "no whole byte to spare in what is compressed",
+        )
         widest, (low, high) = self._storable, self._range
         _demand(widest[0] <= low < high <= widest[1], "values that every slice can store")
         _demand(
