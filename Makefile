@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: help venv demo test lint docs bench clean
+.PHONY: help venv demo test lint docs bench wheel sbom clean
 
 help:
 	@echo "make demo   run the paper's study on phantoms; the report is $(DEMO)/report.html"
@@ -12,6 +12,8 @@ help:
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation into docs/_build"
 	@echo "make bench  run the benchmarks"
+	@echo "make wheel  build the package into dist"
+	@echo "make sbom   list everything that is installed with it in dist/sbom.json (CycloneDX)"
 	@echo "make clean  remove the environment and everything built"
 
 # The stamp is remade when the dependencies change, so an old environment is never trusted.
@@ -43,5 +45,13 @@ bench: venv
 	$(BIN)/python -m pip install --quiet --group bench
 	for script in benchmarks/*.py; do $(BIN)/python -P $$script || exit 1; done
 
+wheel: venv
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+sbom: venv
+	$(BIN)/python -m pip install --quiet --group release
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-file dist/sbom.json
+
 clean:
-	rm -rf $(VENV) $(DEMO) docs/_build docs/generated .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DEMO) dist docs/_build docs/generated .mypy_cache .ruff_cache .pytest_cache

@@ -70,21 +70,17 @@ def test_the_package_of_the_how_to(page: str, package: str, module: str) -> None
         assert (EXAMPLES / package / file).read_text(encoding="utf-8") in text, file
 
 
-def test_the_backbones_own_test_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    package = EXAMPLES / "spine-convnext"
-    monkeypatch.syspath_prepend(str(package / "src"))
-    tests = runpy.run_path(str(package / "tests" / "test_spine_convnext.py"))
-    tests["test_the_contract"]()
-
-
-def test_the_loaders_own_tests_pass() -> None:
-    package = EXAMPLES / "cervispine-dicomweb"
-    places = [package / "src", package / "tests", *sys.path]
+@pytest.mark.parametrize(
+    "package", ["spine-convnext", "cervispine-dicomweb", "cervispine-efficientnet-lite"]
+)
+def test_the_own_tests_of_a_package_pass(package: str) -> None:
+    folder = EXAMPLES / package
+    places = [folder / "src", folder / "tests", *sys.path]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(place) for place in places)}
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", package / "tests"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder / "tests"],
         env=environment,
-        cwd=package,
+        cwd=folder,
         capture_output=True,
         text=True,
     )
