@@ -16,7 +16,7 @@ FLOORS = (
     ("exceptions", "plugins", "progress", "records"),
     ("loading", "preprocessing", "backbones", "evaluation", "phantom"),
     ("classification", "testing"),
-    ("reporting",),
+    ("reporting", "reader_study"),
     ("experiment", "diagnosis"),
     ("cli",),
     ("__main__",),

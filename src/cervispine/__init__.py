@@ -14,6 +14,7 @@ phantom          the embedded default data: synthetic patients with their truth
 classification   Tensors to Predictions: training, threshold, storage
 evaluation       the statistics, usable on anyone's numbers, without torch
 reporting        figures, tables, the HTML report
+reader_study     surgeons read a cohort in the browser; it becomes readers.csv
 experiment       the paper's whole design as one call
 cli              the command line
 testing          what the author of a plug-in runs
