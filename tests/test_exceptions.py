@@ -122,3 +122,9 @@ def test_an_error_is_whole_after_pickling(kind: type[CervispineError], code: str
         assert (twin.code, twin.exit_code) == (code or kind.code, kind.exit_code)
         assert (twin.what, twin.where, twin.advice) == ("what", "where", "advice")
         assert twin.args == error.args
+
+
+def test_an_account_of_patients_stays_in_its_process() -> None:
+    error = exceptions.NoDicomError("what", intake="the account")
+    assert error.intake == "the account"
+    assert pickle.loads(pickle.dumps(error)).intake is None

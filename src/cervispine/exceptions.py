@@ -154,9 +154,29 @@ class LoadError(DataError):
 
 
 class NoImagesError(LoadError):
-    """Nothing usable was found where images were expected."""
+    """Nothing usable was found where images were expected.
+
+    Parameters
+    ----------
+    intake
+        The :class:`~cervispine.records.IntakeReport` of every file, where the loader made one:
+        ``error.intake.to_csv("rejected.csv")``. It knows patients, and so does not travel to
+        another process with the error.
+    """
 
     code = "NO_IMAGES"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        advice: str = "",
+        code: str | None = None,
+        intake: object = None,
+    ) -> None:
+        super().__init__(what, where=where, advice=advice, code=code)
+        self.intake = intake
 
 
 class NoDicomError(NoImagesError):

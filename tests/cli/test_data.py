@@ -107,6 +107,31 @@ def test_index_writes_a_page_and_a_manifest_that_verifies(
     assert (code, "[FILE_MISSING]" in err) == (2, True)
 
 
+def test_where_nothing_is_usable_the_account_is_written_all_the_same(
+    run: Run, phantom: PhantomCohort, tmp_path: Path
+) -> None:
+    for number, path in enumerate(sorted(phantom.dicom.rglob("*.dcm"))[:12]):
+        dataset = pydicom.dcmread(path)
+        del dataset.ImagePositionPatient
+        (tmp_path / "data").mkdir(exist_ok=True)
+        dataset.save_as(tmp_path / "data" / f"{number}.dcm")
+    (tmp_path / "data" / "notes.txt").write_text("no image")
+    code, out, err = run("index", tmp_path / "data", "--out", tmp_path / "out")
+    assert (code, "[NO_DICOM]" in err) == (3, True)
+    assert "intake.html" in out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"intake.html", "rejected.csv"}
+    rows = (tmp_path / "out" / "rejected.csv").read_text().splitlines()
+    assert sum("GEOMETRY_MISSING" in row for row in rows) >= 1
+    assert sum("NOT_DICOM" in row for row in rows) == 1
+    page = (tmp_path / "out" / "intake.html").read_text()
+    assert "None of these files can be used" in page
+    assert "13</b> files found" in page
+    assert "data-manifest.json" not in page
+    # A folder that is not there has no account.
+    assert run("index", tmp_path / "absent", "--out", tmp_path / "none")[0] == 3
+    assert not (tmp_path / "none").exists()
+
+
 def test_what_is_missing_from_a_manifest_is_strictly_a_rejection(
     run: Run, phantom: PhantomCohort, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from cervispine.cli.options import (
     end_strictly,
     index_folder,
 )
-from cervispine.exceptions import UsageError
+from cervispine.exceptions import NoImagesError, UsageError
 from cervispine.progress import progress
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def index(
     Writes nothing without --out or --saved. With --out one page shows every study, and a manifest
     keeps which bytes they are made of.
     """
+    from cervispine.records import Cohort, IntakeReport
     from cervispine.records.tables import listing
 
     if out is not None and out.absolute().is_relative_to(Path(data).absolute()):
@@ -92,7 +93,13 @@ def index(
             where="--out",
             advice="name a folder outside the data",
         )
-    cohort = index_folder(data, loader=loader, saved=saved, verify=verify)
+    try:
+        cohort = index_folder(data, loader=loader, saved=saved, verify=verify)
+    except NoImagesError as error:
+        # Where nothing is left, what was refused and why is wanted most.
+        if out is not None and isinstance(error.intake, IntakeReport):
+            _save(Cohort((), error.intake), out, key)
+        raise
     try:
         if labels is not None:
             cohort = cohort.with_labels(labels, allow_missing=allow_missing)

@@ -137,6 +137,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
                 where=f"what was given, with {len(found.files)} files",
                 advice=f"it must hold {self.plane} MR series of {' and '.join(self.sequences)}"
                 + _about_nifti(found.files),
+                intake=intake,
             )
         return cohort
 

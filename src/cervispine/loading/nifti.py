@@ -152,6 +152,7 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
                 where=f"what was given, with {len(found.files)} files",
                 advice=f"it must hold {self.plane} NIfTI of {' and '.join(self.sequences)}, "
                 "named as BIDS or with a sidecar; for DICOM: --loader dicom, or Loader()",
+                intake=intake,
             )
         return cohort
 

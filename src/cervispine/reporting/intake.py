@@ -54,7 +54,7 @@ def save_intake(
     key: Key | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write ``intake.html``, ``rejected.csv`` and ``data-manifest.json``.
+    """Write ``intake.html``, ``rejected.csv`` and, of usable studies, ``data-manifest.json``.
 
     The page shows the way from the files found to those used, with the count of each reason, and
     the middle slice of each series with the facts of its header. It names no patient, no folder
@@ -64,7 +64,9 @@ def save_intake(
     Parameters
     ----------
     cohort
-        As it was indexed, with its intake; labels are shown where there are any.
+        As it was indexed, with its intake; labels are shown where there are any. Without a study
+        (``Cohort((), error.intake)`` of a :class:`~cervispine.exceptions.NoImagesError`) the page
+        is the account alone.
     folder
         Where to write; made when it is not there.
     loader
@@ -105,8 +107,11 @@ def save_intake(
         if progress is not None:
             progress(number, len(cohort))
     intake.to_csv(folder / "rejected.csv")
-    manifest = make_manifest(cohort)
-    manifest.save(folder / "data-manifest.json")
+    digest = ""
+    if len(cohort):
+        manifest = make_manifest(cohort)
+        manifest.save(folder / "data-manifest.json")
+        digest = manifest.digest
     values = {
         "intake": intake,
         "studies": len(cohort),
@@ -119,7 +124,7 @@ def save_intake(
             "plain": [card for card in cards if not card.noted],
         },
         "synthetic": sum(card.synthetic for card in cards),
-        "digest": manifest.digest,
+        "digest": digest,
     }
     path = folder / "intake.html"
     write_text(path, render("intake.html", values, number=_number, breakable=_breakable))
