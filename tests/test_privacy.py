@@ -12,6 +12,7 @@ import base64
 import csv
 import gzip
 import io
+import json
 import logging
 import re
 import shutil
@@ -23,6 +24,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
+import nibabel
+import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
@@ -30,6 +33,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.sequence import Sequence
 from pydicom.uid import RLELossless
 
+from cervispine import Cohort, Loader
 from cervispine.cli import main
 from cervispine.experiment import PRESETS
 from cervispine.phantom import PhantomCohort
@@ -390,3 +394,205 @@ def test_logs_of_others_are_told_and_not_repeated() -> None:
     record = logging.LogRecord("cervispine.x", logging.WARNING, "f", 1, "of %s", ("us",), None)
     assert _OwnWords().filter(record)
     assert record.getMessage() == "of us"
+
+
+def two_studies(data: Path, root: Path) -> Path:
+    """Copy two studies under names that say nothing: what is found then came from a header."""
+    folders = sorted(path for path in (data / "images").iterdir() if path.is_dir())[:2]
+    for study, folder in enumerate(folders):
+        for number, path in enumerate(sorted(folder.rglob("*.dcm"))):
+            copy = root / f"{study}" / f"{number}"
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    return root
+
+
+def test_a_saved_index_holds_identifiers_and_nothing_else_that_names(
+    data: Path, tmp_path: Path, run: Run, said: Callable[[], str]
+) -> None:
+    images, saved = two_studies(data, tmp_path / PLACE), tmp_path / "index"
+    for _ in range(2):
+        assert run("index", images, "--saved", saved) == 0
+    assert holds(saved.read_bytes(), NAME, IDENTITY, PLACE) == {IDENTITY}
+    assert saved.stat().st_mode & 0o077 == 0
+    (images / "0" / "0").write_bytes(f"<html>{NAME}</html>".encode())
+    assert run("index", images, "--saved", saved) == 0
+    assert holds(saved.read_bytes(), NAME, PLACE) == set()
+    content = saved.read_bytes()
+    for broken in (
+        content.replace(IDENTITY.encode(), f"{NAME}X".encode()),
+        content.replace(IDENTITY.encode(), NAME.encode()),
+        f"SQLite format 3\0{NAME}".encode(),
+        NAME.encode(),
+    ):
+        saved.write_bytes(broken)
+        assert run("index", images, "--saved", saved) == 3
+    check_said(said())
+
+
+#: Of a header of NIfTI: what holds text, and how long it may be.
+NIFTI_TEXTS = {"descrip": 80, "aux_file": 24, "intent_name": 16, "db_name": 18}
+
+SIDECAR = {
+    "EchoTime": 0.1,
+    "RepetitionTime": 3.0,
+    "EchoTrainLength": 15,
+    **dict.fromkeys(
+        ("Manufacturer", "PatientName", "PatientID", "PatientBirthDate", "SeriesDescription",
+         "ProtocolName", "InstitutionName", "InstitutionAddress", "StationName", "ImageComments",
+         "AcquisitionTime", "DeviceSerialNumber", "ScanningSequence"), NAME
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def nifti(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a BIDS folder and its labels, with the words in headers, sidecars and names."""
+    root = tmp_path_factory.mktemp(PLACE) / PLACE
+    rows = ["patient,label,remark"]
+    for number, study in enumerate(cohort):
+        volume = Loader().read(study)
+        affine = np.diag([-1.0, -1, 1, 1]) @ volume.affine
+        image = nibabel.Nifti1Image(volume.pixels, affine)
+        for field, length in NIFTI_TEXTS.items():
+            image.header[field] = NAME[:length].encode()
+        image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", NAME.encode()))
+        patient = f"sub-{IDENTITY}{number:03d}"
+        folder = root / "images" / NAME / patient / f"ses-{NAME}" / "anat"
+        folder.mkdir(parents=True)
+        stem = f"{patient}_ses-{NAME}_acq-{NAME}_T2w"
+        nibabel.save(image, folder / f"{stem}.nii.gz")
+        (folder / f"{stem}.json").write_text(json.dumps(SIDECAR))
+        rows.append(f"{patient},{('DSS', 'OPLL')[int(study.label or 0)]},{NAME}")
+    (root / "images" / "participants.tsv").write_text(f"participant_id\tname\nsub-1\t{NAME}\n")
+    (root / "labels.csv").write_text("\n".join(rows))
+    return root
+
+
+def test_nifti_names_nobody(nifti: Path, tmp_path: Path, run: Run, said: Callable[[], str]) -> None:
+    images, labels, out = nifti / "images", nifti / "labels.csv", tmp_path / "out"
+    given = ("--loader", "nifti")
+    commands = [
+        ("index", images, "--labels", labels, "--out", out / "intake", *given),
+        ("train", images, "--labels", labels, "--backbone", "resnet34", "--epochs", 1,
+         "--out", out / "model", *given),
+        ("predict", out / "model", images, "--allow-training-patients",
+         "--out", out / "scores.csv", *given),
+    ]  # fmt: skip
+    for command in commands:
+        assert run(*command) == 0, said()
+        check_said(said())
+    assert check_files(out, nifti) > 8
+    assert IDENTITY in (out / "scores.csv").read_text(), "the search does not see what is there"
+
+
+def damage_nifti(folder: Path, kind: str) -> None:
+    image, sidecar = next(folder.rglob("*.nii.gz")), next(folder.rglob("*.json"))
+    content = image.read_bytes()
+    if kind == "truncated":
+        image.write_bytes(content[: len(content) // 2])
+    elif kind == "header":
+        plain = bytearray(gzip.decompress(content))
+        plain[252:256] = bytes(4)  # neither qform nor sform
+        image.write_bytes(gzip.compress(bytes(plain)))
+    elif kind == "twice":
+        shutil.copy(image, image.with_name(f"{NAME}_T2w.nii.gz"))
+    elif kind == "text":
+        image.write_bytes(gzip.compress(NAME.encode() * 100))
+    else:
+        number = {**SIDECAR, "EchoTime": NAME}
+        sidecar.write_text(NAME if kind == "sidecar" else json.dumps(number))
+
+
+@pytest.mark.parametrize("kind", ["truncated", "header", "twice", "text", "sidecar", "number"])
+def test_failures_of_nifti_name_nobody(
+    nifti: Path, tmp_path: Path, run: Run, said: Callable[[], str], kind: str
+) -> None:
+    root, out = tmp_path / PLACE, tmp_path / "out"
+    for folder in sorted((nifti / "images" / NAME).iterdir())[:2]:
+        shutil.copytree(folder, root / folder.name)
+    damage_nifti(root / folder.name, kind)
+    given = ("--loader", "nifti")
+    run("index", root, "--labels", nifti / "labels.csv", "--out", out / "refused", *given)
+    assert run("index", root, "--out", out / "intake", *given) == 0
+    run("index", root)  # as DICOM
+    check_said(said())
+    assert check_files(out, nifti) >= 3
+    rejected = (out / "intake" / "rejected.csv").read_text().splitlines()
+    assert len(rejected) > 1
+
+
+def written(path: Path, rows: list[list[str]]) -> Path:
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    return path
+
+
+def transposed(rows: list[list[str]]) -> list[list[str]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def exchanged(rows: list[list[str]], one: int = 0, other: int = 1) -> list[list[str]]:
+    """Return a table whose header stayed while the cells of two columns changed places."""
+    header, *body = [list(row) for row in rows]
+    for row in body:
+        row[one], row[other] = row[other], row[one]
+    return [header, *body]
+
+
+#: How a patient's name or identifier gets into a place of a table that is not its own.
+SLIPS: dict[str, Callable[[list[list[str]]], list[list[str]]]] = {
+    "exchanged": exchanged,
+    "transposed": transposed,
+    "header lost": lambda rows: rows[1:],
+    "header misspelt": lambda rows: [[name.upper() for name in rows[0]], *rows[1:]],
+    "a name in the header": lambda rows: [[*rows[0][:-1], NAME], *rows[1:]],
+    "a name twice in the header": lambda rows: [
+        [*rows[0], NAME, NAME], *([*row, "", ""] for row in rows[1:])
+    ],
+    "a name under each column": lambda rows: [rows[0], [NAME] * len(rows[0]), *rows[2:]],
+    "a name after each word": lambda rows: [
+        rows[0], [rows[1][0], *(f"{cell} {NAME}" for cell in rows[1][1:])], *rows[2:]
+    ],
+    "an identifier under each column": lambda rows: [
+        rows[0], [rows[1][0]] * len(rows[0]), *rows[2:]
+    ],
+    "a cell too many": lambda rows: [rows[0], [*rows[1], NAME], *rows[2:]],
+    "one row twice": lambda rows: [*rows, rows[1]],
+    "one row lost": lambda rows: rows[:-1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_cells_in_a_wrong_place_name_nobody(
+    data: Path, tmp_path: Path, run: Run, said: Callable[[], str], slip: str
+) -> None:
+    with (data / "labels.csv").open(newline="") as stream:
+        table = list(csv.DictReader(stream))
+    patients, labels = [row["patient"] for row in table], [row["label"] for row in table]
+    right = {
+        "labels": [["patient", "label"], *map(list, zip(patients, labels, strict=True))],
+        "readers": [["patient", "reader", "call"],
+                    *([p, r, str(n % 2)] for r in "ab" for n, p in enumerate(patients))],
+        "scores": [["patient", "model", "score", "call"],
+                   *([p, m, f"{n / 100}", str(int(n > least))]
+                     for m, least in (("a", 11), ("b", 5)) for n, p in enumerate(patients))],
+        "split": [["patient", "part"],
+                  *([p, ("train", "validation", "test")[n % 3]] for n, p in enumerate(patients))],
+    }  # fmt: skip
+    for kind, rows in right.items():
+        files = {each: written(tmp_path / f"{each}.csv", right[each]) for each in right}
+        files[kind] = written(tmp_path / "wrong.csv", SLIPS[slip](rows))
+        tables = ("--labels", files["labels"])
+        if kind in ("labels", "split"):
+            run("index", data / "images", *tables)
+            code = run("experiment", data / "images", *tables, "--split", files["split"],
+                       "--backbones", "resnet34", "--out", tmp_path / "out" / kind)  # fmt: skip
+            assert code == 3, kind
+        truth = ("--truth", files["labels"], "--scores", files["scores"])
+        run("compare", *truth, "--readers", files["readers"], "--out", tmp_path / "out" / "c")
+        run("power", "paired-auc", *truth, "--first", "a", "--second", "c", "--difference", 0.1)
+        told = said()
+        check_said(told)
+        assert "[" in told, kind
+    check_files(tmp_path / "out", data)

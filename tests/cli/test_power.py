@@ -79,7 +79,7 @@ def test_a_pilots_files_give_its_variances_whatever_the_order_of_rows(pilot):
 def test_a_model_that_the_pilot_lacks_is_refused(pilot):
     done = paired(pilot[0], second="c")
     assert isinstance(done.exception, UsageError)
-    assert "no scores of c" in str(done.exception)
+    assert "no scores of c among those of 2 models" in str(done.exception)
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_a_file_that_is_absent_or_too_large_is_refused(
         ("Patient ,label\n", "'Patient' must be written 'patient'; the header has"),
         ("patient;LABEL\n", "'LABEL' must be written 'label'; the header has"),
         ("patient\u200b\tlabel\n", "must be written 'patient'"),
-        ("patient,site\n", "['label'] are missing; the header has ['patient', 'site']"),
+        ("patient,site\n", "['label'] are missing; the header has ['patient'] and 1 other"),
         ("patient,label;x\n", "['label'] are missing"),
         ("patient,label,x;patient;label\n", "commas or semicolons between: it cannot be told"),
         ("sep=;\npatient,label\n", "the first row names none of them"),

@@ -51,7 +51,7 @@ def test_two_columns_of_one_name_are_refused(path: Path) -> None:
     path.write_text("patient,label,label\ncanary,OPLL,DSS\n")
     error = refused(path)
     assert error.code == "LABELS_COLUMNS"
-    assert "two columns share a name" in error.what
+    assert "two columns share a name: columns 2, 3" in error.what
 
 
 def test_rows_of_another_length_are_all_listed(path: Path) -> None:

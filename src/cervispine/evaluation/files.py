@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -176,9 +177,12 @@ def read_pilot(
     by_model, _ = _scores_of(table)
     unknown = [model for model in models if model not in by_model]
     if unknown:
+        # Not all names are told: where columns were exchanged they are patients.
+        close = [n for each in unknown for n in difflib.get_close_matches(each, by_model, n=1)]
         raise UsageError(
-            f"no scores of {', '.join(unknown)}; the file has {', '.join(by_model)}",
+            f"no scores of {', '.join(unknown)} among those of {len(by_model)} models",
             where=table.source,
+            advice=f"did you mean {', '.join(close)}?" if close else "",
         )
     labelled = read_labels(truth)
     _refuse_unlabelled(table, {row["patient"] for row in labelled.rows}, "SCORES")
@@ -193,10 +197,12 @@ def read_pilot(
 def _scores_of(table: Table) -> tuple[dict[str, dict[str, float]], dict[str, Threshold]]:
     scores: dict[str, dict[str, float]] = {}
     called: dict[str, dict[str, list[float]]] = {}
+    first: dict[str, int] = {}
     faults = []
     for row in table.rows:
         model, score = row["model"], number_in(row["score"])
         of_model = scores.setdefault(model, {})
+        first.setdefault(model, row.number)
         if not row["patient"] or not model:
             faults.append(f"row {row.number}: the patient or the model is empty")
         if row["patient"] in of_model:
@@ -214,7 +220,9 @@ def _scores_of(table: Table) -> tuple[dict[str, dict[str, float]], dict[str, Thr
     for model, by_call in called.items():
         lowest = min(by_call["1"], default=math.inf)
         if max(by_call["0"], default=-math.inf) >= lowest:
-            faults.append(f"model {model}: a score called 0 is not below every score called 1")
+            faults.append(
+                f"the model of row {first[model]}: a score called 0 is not below every one called 1"
+            )
         # Nothing called 1: any threshold above every score says the same.
         point = lowest if by_call["1"] else math.nextafter(max(by_call["0"]), math.inf)
         thresholds[model] = Threshold(point, "from the calls in the scores file")
@@ -232,11 +240,13 @@ def _refuse_unlabelled(table: Table, labelled: Collection[str], code: str) -> No
 def _refuse_unscored(table: Table, by_model: Mapping[str, Mapping[str, float]]) -> None:
     """Every model must have scored every patient that any model scored."""
     first: dict[str, int] = {}
+    first_of: dict[str, int] = {}
     for row in table.rows:
         first.setdefault(row["patient"], row.number)
+        first_of.setdefault(row["model"], row.number)
     raise_faults(
         (
-            f"row {number}: model {model} has no score of this patient"
+            f"row {number}: the model of row {first_of[model]} has no score of this patient"
             for patient, number in first.items()
             for model, values in by_model.items()
             if patient not in values

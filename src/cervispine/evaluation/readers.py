@@ -149,7 +149,8 @@ class ReaderTable:
         if not any(column in columns for column in _VALUES):
             missing.append("call or rating")
         if missing:
-            reason = f"no column {', '.join(missing)}; the columns are {', '.join(columns)}"
+            # Other names than those wanted may be patients, where rows and columns are exchanged.
+            reason = f"no column {', '.join(missing)} among the {len(columns)} of the table"
             _refuse([_Fault("READERS_COLUMNS", reason)], where)
         if not rows:
             _refuse([_Fault("READERS_ROWS", "the table has no rows")], where)

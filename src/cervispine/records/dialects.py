@@ -185,7 +185,8 @@ def _why_no_header(
 ) -> str:
     """Say why no delimiter, or more than one, gives the columns.
 
-    The first row is quoted only where it is a header: another may name patients.
+    Of the first row only the words wanted are quoted: others may be patients, in a table without
+    a header or one whose rows are columns.
     """
     if fitting:
         names = " or ".join(DELIMITERS[delimiter] for delimiter in fitting)
@@ -203,7 +204,11 @@ def _why_no_header(
     missing = [name for name in required if name not in header]
     slips = [f"{name!r} must be written {word!r}" for word, name in meant if word in missing]
     told = f"; {', '.join(slips)}" if slips else ""
-    return f"the columns {missing} are missing{told}; the header has {list(header)}"
+    others = len(header) - len(meant)
+    return (
+        f"the columns {missing} are missing{told}; the header has "
+        f"{[name for _, name in meant]} and {others} other{'' if others == 1 else 's'}"
+    )
 
 
 def _folded(word: str) -> str:

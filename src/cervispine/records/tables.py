@@ -119,8 +119,10 @@ def read_table(
     names = [(place, name) for place, name in enumerate(sheet.header) if name]
     columns = tuple(name for _, name in names)
     if len(set(columns)) < len(columns):
+        # By number, since a name that stands for no column may be a patient's.
+        places = [place + 1 for place, name in names if columns.count(name) > 1]
         raise LabelError(
-            f"two columns share a name; the header has {list(sheet.header)}",
+            f"two columns share a name: columns {', '.join(map(str, places))}",
             where=str(path),
             advice="give each column a name of its own",
             code=f"{code}_COLUMNS",
