@@ -157,7 +157,11 @@ def numbers_of(elements: Elements, keyword: str) -> tuple[float, ...]:
         ``VALUE_INVALID`` when one is no finite number.
     """
     try:
-        numbers = tuple(map(float, list_of(elements, keyword)))
+        values = list_of(elements, keyword)
+        # Python reads 1_0 as ten, DICOM does not.
+        if any(isinstance(value, str) and "_" in value for value in values):
+            raise ValueError
+        numbers = tuple(map(float, values))
     except (TypeError, ValueError):
         raise LoadError(f"{keyword} is not a number", code="VALUE_INVALID") from None
     if not all(map(math.isfinite, numbers)):

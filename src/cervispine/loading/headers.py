@@ -83,6 +83,10 @@ def _tuple(values: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(values)
 
 
+#: Between which sizes pixels are those of an image of a patient, mm.
+PIXEL_SIZES = (0.001, 100.0)
+
+
 @attrs.frozen(kw_only=True)
 class Header:
     """What a file says of one slice; ``fault`` is why it cannot be used, if it cannot.
@@ -286,8 +290,9 @@ def _geometry(elements: Elements) -> dict[str, Any]:
             raise GeometryError(f"{keyword} is missing", code="GEOMETRY_MISSING")
         if len(values[name]) != count:
             raise GeometryError(f"{keyword} has {len(values[name])} values, not {count}")
-    if min(values["pixel_spacing"]) <= 0:
-        raise GeometryError("PixelSpacing is not positive")
+    low, high = PIXEL_SIZES
+    if not all(low <= size <= high for size in values["pixel_spacing"]):
+        raise GeometryError(f"PixelSpacing is not from {low:g} to {high:g} mm")
     check_cosines(values["orientation"])
     return values
 

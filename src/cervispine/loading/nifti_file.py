@@ -166,10 +166,11 @@ def _check_budget(header: nibabel.Nifti1Header, size: int, limits: Limits, *, pa
     voxels = math.prod(int(side) for side in header.get_data_shape())
     if 4 * voxels > limits.series_bytes:
         raise LoadError(f"{voxels} voxels", code="DECODE_BUDGET")
-    offset = header.get_data_offset()
+    # A float in NIfTI-1, of which nibabel makes a whole number without a look.
+    offset = float(header["vox_offset"])
     if not 0 <= offset <= LARGEST_HEADER:
         raise LoadError("the pixels begin nowhere in the file", code="NIFTI_INVALID")
-    end = offset + voxels * header.get_data_dtype().itemsize
+    end = int(offset) + voxels * header.get_data_dtype().itemsize
     if packed and end > limits.inflation * size:
         raise LoadError(
             f"it inflates to more than {limits.inflation} times its size", code="DECODE_BUDGET"

@@ -134,13 +134,14 @@ def parse(
             )
         parsed = _parse(io.BytesIO(content), len(content), list(keywords), limits, pixels=True)
         return attrs.evolve(parsed, sha256=digest, size=len(content))
-    except OSError as error:
-        raise LoadError(
-            f"the file cannot be read: {type(error).__name__}", code="FILE_UNREADABLE"
-        ) from None
     except LoadError:
         raise
     except Exception as error:
+        # pydicom raises OSError too, of items that are none; only the system's has a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise LoadError(
+                f"the file cannot be read: {type(error).__name__}", code="FILE_UNREADABLE"
+            ) from None
         # The text of pydicom's exceptions may quote a value; their class cannot.
         raise LoadError(
             f"the header cannot be parsed: {type(error).__name__}", code="DICOM_INVALID"
