@@ -1,7 +1,7 @@
 """Series whose right volume is known, and broken files: nothing may be silently wrong, or fail.
 
     python -P benchmarks/intake_campaign.py [--series 10000] [--mutations 200000] [--seed 0]
-                                            [--records FOLDER] [--raw]
+                                            [--nifti 20000] [--records FOLDER] [--raw]
 
 Series: each is drawn at random (plane, obliqueness, spacing, gap, order, slopes, sign, bits,
 syntax, photometric interpretation, one file a slice or enhanced), a quarter with a fault, a tenth
@@ -12,7 +12,7 @@ pixels dressed as series of four slices, so that `read` gets to their decoders. 
 broken, then all is indexed and read. Nothing but a `CervispineError` with a code may come out,
 within two seconds and a gibibyte, with no patient's name; with a manifest in force, what comes out
 must be what was written. Without one, what was altered and accepted is counted: DICOM has no
-checksum.
+checksum. `--nifti` does the same with NIfTI, its sidecars and `NiftiLoader`.
 
 Each item is drawn from its own number. With `--records` each outcome is written down as it is
 known, and a campaign that was interrupted goes on with what is missing; `--item N` does one again.
@@ -32,6 +32,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import attrs
 import gdcm
+import nibabel
 import numpy as np
 import pydicom
 import pydicom.data
@@ -52,7 +54,7 @@ from scipy.spatial.transform import Rotation
 
 from cervispine import Cohort, Loader, Volume
 from cervispine.exceptions import CervispineError, LoadError, NoDicomError
-from cervispine.loading import make_manifest
+from cervispine.loading import NiftiLoader, make_manifest
 from cervispine.progress import progress
 from cervispine.testing import (
     FAULTS,
@@ -169,7 +171,7 @@ class Seed:
 
     name: str
     files: tuple[Path, ...]
-    loader: Loader
+    loader: Any
     cohort: Cohort | None = None
     manifest: Any = None
     volume: Volume | None = None
@@ -199,7 +201,30 @@ def make_seeds(folder: Path) -> list[Seed]:
             place = folder / f"p{len(written)}"
             dress(path, place)
             written.append((path.name, place))
-    return [seed_of(name, place) for name, place in written]
+    return [seed_of(name, place, Loader()) for name, place in written]
+
+
+def make_nifti_seeds(folder: Path) -> list[Seed]:
+    """Write images with a sidecar each, by the names of BIDS, of every kind of number."""
+    generator = np.random.default_rng(0)
+    affine = np.array([[0, 0, 3.3, -8], [-0.6, 0, 0, 12], [0, -0.9, 0, 20], [0, 0, 0, 1.0]])
+    seeds = []
+    for version in (nibabel.Nifti1Image, nibabel.Nifti2Image):
+        for kind in ("<i2", ">i2", "<u1", "<f4", ">f4", "<f8"):
+            for suffix in (".nii", ".nii.gz"):
+                place = folder / f"n{len(seeds)}"
+                place.mkdir(parents=True)
+                values = generator.integers(0, 200, (40, 44, 4)).astype(kind)
+                image = version(values, affine, dtype=kind)
+                image.header["descrip"] = CANARY.encode()
+                image.set_qform(affine, code=1)
+                stem = f"sub-{CANARY.replace('^', '')}_T2w"
+                nibabel.save(image, place / f"{stem}{suffix}")
+                sidecar = {"EchoTime": 0.1, "RepetitionTime": 3, "PatientName": CANARY}
+                (place / f"{stem}.json").write_text(json.dumps(sidecar))
+                name = f"{version.__name__} {kind}{suffix}"
+                seeds.append(seed_of(name, place, NiftiLoader()))
+    return seeds
 
 
 def compress_by_gdcm(path: Path) -> None:
@@ -254,8 +279,7 @@ def dress(path: Path, folder: Path) -> None:
         shutil.copy(path, folder)
 
 
-def seed_of(name: str, folder: Path) -> Seed:
-    loader = Loader(sequences=("T2",))
+def seed_of(name: str, folder: Path, loader: Any) -> Seed:
     files = tuple(sorted(folder.iterdir()))
     try:
         cohort = loader.index(folder)
@@ -268,9 +292,11 @@ def seed_of(name: str, folder: Path) -> Seed:
     )
 
 
-def mutation_outcome(number: int, seed: int, seeds: list[Seed], raw: bool) -> dict[str, Any]:
+def mutation_outcome(
+    number: int, stream: list[int], seeds: list[Seed], raw: bool
+) -> dict[str, Any]:
     """Break one file, index and read, and put the file back."""
-    generator = np.random.default_rng([seed, 2, number])
+    generator = np.random.default_rng([*stream, number])
     # Series are where the decoders are: three of four mutations are theirs.
     series = [each for each in seeds if each.cohort is not None]
     chosen = series if generator.random() < 0.75 else seeds
@@ -383,17 +409,21 @@ def work(
     kind: str, numbers: list[int], options: argparse.Namespace, folder: str, results: Any, now: Any
 ) -> None:
     """Do some items; `now` holds the item and since when, for the watchdog."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     logging.disable()
     place = Path(tempfile.mkdtemp(dir=folder))
-    seeds = make_seeds(place / "seeds") if kind == "mutations" else []
+    makers = {"mutations": make_seeds, "nifti": make_nifti_seeds}
+    seeds = makers[kind](place / "seeds") if kind in makers else []
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders write there
     for number in numbers:
         now[0], now[1] = number, time.time()
-        if kind == "mutations":
-            record = mutation_outcome(number, options.seed, seeds, options.raw)
+        if kind in makers:
+            stream = [options.seed, 2 if kind == "mutations" else 3]
+            record = mutation_outcome(number, stream, seeds, options.raw and kind == "mutations")
         else:
             record = series_outcome(number, options.seed, place / "series")
             shutil.rmtree(place / "series")
@@ -499,12 +529,16 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--series", type=int, default=10_000)
     parser.add_argument("--mutations", type=int, default=200_000)
+    parser.add_argument("--nifti", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--item", type=int, help="one item of each kind, and nothing written down")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--records", type=Path, help="folder of outcomes, to go on from")
     parser.add_argument("--raw", action="store_true", help="pydicom by itself, beside it")
     options = parser.parse_args()
+    # In the background a shell lets interruptions be ignored, and a killed parent leaves workers.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     if options.item is not None:
         options.records = None
 
@@ -518,10 +552,13 @@ def main() -> int:
         print_table(records, "kind", "outcome")
         bad = [r for r in records if r["outcome"] not in ("right", "refused")]
         failed |= judge("silent_errors", bad, len(records))
-    if numbers := wanted(options.mutations):
-        records = campaign("mutations", numbers, options)
+    for kind in ("mutations", "nifti"):
+        if not (numbers := wanted(getattr(options, kind))):
+            continue
+        print(f"\n{kind}")
+        records = campaign(kind, numbers, options)
         print_table(records, "mutator", "outcome")
-        if options.raw:
+        if options.raw and kind == "mutations":
             print("\npydicom by itself, of the same files")
             print_table(records, "mutator", "raw")
         print(f"{len({r['seed'] for r in records if 'seed' in r})} seeds")
