@@ -41,7 +41,7 @@ from cervispine.phantom import PhantomCohort
 NAME, IDENTITY, PLACE = "QZNAMEQZ", "QZIDENTQZ", "QZPLACEQZ"
 
 #: Which files hold identifiers of patients: joined with the user's tables, and documented as such.
-WITH_IDENTITY = {"split.csv", "predictions.csv", "cases.csv", "scores.csv"}
+WITH_IDENTITY = {"split.csv", "predictions.csv", "cases.csv", "scores.csv", "peaks.csv"}
 
 TEXT_VR = {"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR"}
 
@@ -274,6 +274,8 @@ def test_nothing_that_names_a_patient_is_written_or_said(
         ("train", images, *tables, "--backbone", "resnet34", "--epochs", 1, "--out", out / "model"),
         ("predict", out / "model", images, "--allow-training-patients",
          "--out", out / "scores.csv"),
+        ("explain", out / "model", images, "--allow-training-patients",
+         "--patients", f"{IDENTITY}-001,{IDENTITY}-002", "--out", out / "maps"),
         ("compare", "--truth", labels, "--scores", out / "scores.csv", "--readers", readers,
          "--out", out / "comparison"),
     ]  # fmt: skip

@@ -49,7 +49,7 @@ class Backbone:
         The terms those weights are under.
     map_layer
         Dotted path, inside the module, of the layer whose activations a class-activation map
-        is drawn from, for example "layer4"; empty when the author names none.
+        is drawn from, for example "layer3"; empty when the author names none.
     """
 
     build: Build = attrs.field(validator=attrs.validators.is_callable())

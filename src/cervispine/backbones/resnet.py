@@ -116,7 +116,8 @@ def _backbone(depth: int, weights: str) -> Backbone:
         weights_origin=f"torchvision, trained on ImageNet-1k ({weights})",
         weights_licence="BSD-3-Clause as published by torchvision; "
         "the terms of the ImageNet images may bind their use too",
-        map_layer="layer4",
+        # The last but one: cells of layer4, 32 pixels wide, are larger than most plaques.
+        map_layer="layer3",
     )
 
 

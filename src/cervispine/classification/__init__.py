@@ -11,10 +11,14 @@ checkpoints   generations of checkpoints: written whole, verified, found again
 interruption  Ctrl-C and SIGTERM at the end of a step
 calibration   logits to probabilities, by the temperature that validation data ask for
 hardware      which device and which precision the machine offers
+explaining    where the evidence for a class lies: Grad-CAM and occlusion
+heatmap       Heatmap: that evidence on the pixels of the series as it was stored
+overlay       a heat map as a picture
 storage       a fitted classifier to a folder and back: safetensors and JSON, nothing unpickled
 card          the model card that is saved beside the weights
 """
 
 from cervispine.classification.estimator import Classifier, OPLLClassifier
+from cervispine.classification.heatmap import Heatmap, Peak
 
-__all__ = ["Classifier", "OPLLClassifier"]
+__all__ = ["Classifier", "Heatmap", "OPLLClassifier", "Peak"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 import numpy as np
@@ -31,6 +31,9 @@ from cervispine.preprocessing import Preprocessor
 from cervispine.progress import progress
 from cervispine.records import Key, Predictions, Study
 from cervispine.records.files import make_folder
+
+if TYPE_CHECKING:
+    from cervispine.classification.heatmap import Heatmap
 
 __all__ = ["Classifier", "OPLLClassifier"]
 
@@ -267,6 +270,33 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             model=self.backbone,
             provenance={**self.record_, "compared_with_training": compared},
         )
+
+    def explain(self, study: Study, *, method: str = "grad-cam", target: int = 1) -> Heatmap:
+        """Return where in a study the evidence for a class lies, on its original pixels.
+
+        Parameters
+        ----------
+        study
+            One study.
+        method
+            "grad-cam": one backward pass, as coarse as the layer that the backbone names.
+            "occlusion": hides one place of one slice after another; slow, and for any network.
+        target
+            The class, 0 or 1, that the evidence is for.
+
+        Raises
+        ------
+        UsageError
+            No such method or class; the backbone names no layer (``MAP_LAYER_MISSING``).
+        BackboneContractError
+            It names a layer that gives no map.
+        LoadError
+            The study cannot be read.
+        """
+        from cervispine.classification.explaining import explain
+
+        check_is_fitted(self)
+        return explain(self, study, method=method, target=target)
 
     def save(self, folder: str | Path) -> Path:
         """Write the fitted classifier as a folder: safetensors, JSON and a model card.

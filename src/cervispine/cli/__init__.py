@@ -3,6 +3,7 @@
 options      what several commands share
 data         phantom, index
 study        experiment, train, predict
+explain      explain
 statistics   compare
 power        power auc, mcnemar, mrmc
 plugins      backbones, loaders, doctor

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cervispine.cli.data import index, phantom
+from cervispine.cli.explain import explain
 from cervispine.cli.messages import fault_of, show_logs, show_warning
 from cervispine.cli.plugins import backbones, doctor, loaders
 from cervispine.cli.power import power_app
@@ -40,7 +41,9 @@ app = typer.Typer(
         "70 a fault of cervispine, 130 interrupted."
     ),
 )
-for command in (experiment, phantom, index, train, predict, compare, backbones, loaders, doctor):
+for command in (
+    experiment, phantom, index, train, predict, explain, compare, backbones, loaders, doctor,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(power_app, name="power")
 

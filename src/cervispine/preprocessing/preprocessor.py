@@ -131,9 +131,41 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         LoadError
             ``SLICES_TOO_FEW``; ``IMAGE_DEGENERATE``.
         """
+        (prepared,) = self.prepare_together({volume.sequence: volume}).values()
+        return prepared
+
+    def read(self, study: Study) -> dict[str, Volume]:
+        """Return the volumes of a study by sequence, as their loader reads them.
+
+        Raises
+        ------
+        LoadError
+            When one cannot be read.
+        """
+        return {name: self._read(study, name) for name in self.sequences}
+
+    def prepare_together(self, volumes: Mapping[str, Volume]) -> dict[str, Volume]:
+        """Prepare the volumes of one study, cut at the same place of the patient.
+
+        Parameters
+        ----------
+        volumes
+            By sequence. Where to cut is decided on T2 when it is among them, else on the first.
+
+        Returns
+        -------
+        dict
+            By sequence, as :meth:`prepare` gives them.
+
+        Raises
+        ------
+        GeometryError, LoadError
+            As :meth:`prepare`.
+        """
         self._check_parameters()
-        oriented = orient(volume)
-        return self._finish(oriented, self._find_window(oriented))
+        oriented = {name: orient(volume) for name, volume in volumes.items()}
+        window = self._find_window(oriented.get("T2") or next(iter(oriented.values())))
+        return {name: self._finish(volume, window) for name, volume in oriented.items()}
 
     def augment(self, batch: Tensor, generator: Generator) -> Tensor:
         """Change a batch of training images at random.
@@ -241,9 +273,8 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return pixels
 
     def _prepare_study(self, study: Study) -> NDArray[np.float32]:
-        volumes = {name: orient(self._read(study, name)) for name in self.sequences}
-        window = self._find_window(volumes.get("T2", volumes[self.sequences[0]]))
-        return np.concatenate([self._finish(volumes[n], window).pixels for n in self.sequences])
+        prepared = self.prepare_together(self.read(study))
+        return np.concatenate([volume.pixels for volume in prepared.values()])
 
     def _read(self, study: Study, sequence: str) -> Volume:
         loader = study.one_series(sequence).loader if self.loader is None else self.loader

@@ -102,6 +102,11 @@ class Series(_Mapped):
         if self.frames and len(self.frames) != len(self.files):
             raise ValueError(f"{len(self.frames)} frames for {len(self.files)} slices")
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether its headers say that cervispine's phantom made it."""
+        return bool(self.protocol.get("manufacturer") == "cervispine")
+
 
 @attrs.frozen(kw_only=True, getstate_setstate=False)
 class Study(_Mapped):

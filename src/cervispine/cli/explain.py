@@ -1,0 +1,134 @@
+"""The command that shows what a network looked at."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cervispine.cli.options import (
+    Data,
+    KeyFile,
+    LoaderName,
+    Out,
+    Saved,
+    Strict,
+    Verify,
+    end_strictly,
+    index_folder,
+    names_in,
+)
+from cervispine.exceptions import UsageError
+from cervispine.progress import progress
+
+if TYPE_CHECKING:
+    from cervispine.classification import Heatmap
+    from cervispine.records import Cohort
+
+__all__ = ["explain"]
+
+COLUMNS = (
+    "file", "patient", "study", "series", "probability", "call", "slice", "value", "row", "column",
+    "left_mm", "posterior_mm", "superior_mm",
+)  # fmt: skip
+
+
+def explain(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+    data: Data,
+    *,
+    out: Out,
+    method: Annotated[
+        str, typer.Option(help="grad-cam: one backward pass. occlusion: slow, for any network.")
+    ] = "grad-cam",
+    patients: Annotated[
+        str, typer.Option(help="Identifiers, with commas between; without it, all.")
+    ] = "",
+    loader: LoaderName = "dicom",
+    saved: Saved = None,
+    key: KeyFile = None,
+    allow_training_patients: Annotated[
+        bool,
+        typer.Option("--allow-training-patients", help="Explain also those it was trained on."),
+    ] = False,
+    verify: Verify = None,
+    strict: Strict = False,
+) -> None:
+    """Show where in each study a model finds its evidence for OPLL.
+
+    Writes, for each study, a picture and the values on the pixels of its series, and one table with
+    the strongest pixel of each slice in patient coordinates.
+    """
+    from cervispine.classification import OPLLClassifier
+    from cervispine.classification.explaining import check_method
+    from cervispine.classification.inputs import warn_of_other_loaders
+    from cervispine.records import Key
+    from cervispine.records.files import make_folder, write_text
+
+    check_method(method)
+    classifier = OPLLClassifier.load(model)
+    sequences = classifier.preprocessor_.sequences
+    cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
+    chosen = _chosen(cohort, names_in(patients))
+    warn_of_other_loaders(classifier.record_, chosen)
+    if not allow_training_patients:
+        classifier.trained_on_.refuse(chosen, None if key is None else Key.open(key))
+    make_folder(out)
+    rows: list[tuple[object, ...]] = []
+    try:
+        with progress("explaining") as report:
+            for number, study in enumerate(chosen, start=1):
+                heatmap = classifier.explain(study, method=method)
+                name = f"{number:04d}"
+                heatmap.to_png(out / f"{name}.png")
+                heatmap.to_npz(out / f"{name}.npz")
+                rows += _rows(name, study.patient, heatmap)
+                report(number, len(chosen))
+    finally:
+        # What was finished before an interruption has its rows.
+        write_text(out / "peaks.csv", _table(rows))
+    print(f"{len(chosen)} studies, by {method}: {out}")
+    end_strictly(cohort.intake, strict)
+
+
+def _chosen(cohort: Cohort, patients: tuple[str, ...]) -> Cohort:
+    if not patients:
+        return cohort
+    strangers = set(patients) - set(cohort.patients)
+    if strangers:
+        raise UsageError(
+            f"{len(strangers)} of the {len(set(patients))} patients named have no study here",
+            where="--patients",
+            advice="identifiers are those of the images' headers, with commas between",
+        )
+    return cohort.where(lambda study: study.patient in patients)
+
+
+def _rows(name: str, patient: str, heatmap: Heatmap) -> list[tuple[object, ...]]:
+    from cervispine.records.tables import safe_cell
+
+    study = (name, safe_cell(patient), safe_cell(heatmap.study), safe_cell(heatmap.series.uid))
+    verdict = (f"{heatmap.probability:.4f}", int(heatmap.called))
+    peaks = {peak.slice: peak for peak in heatmap.peaks()}
+    rows: list[tuple[object, ...]] = []
+    for number in heatmap.slices:
+        peak = peaks.get(number)
+        if peak is None:
+            rows.append((*study, *verdict, number, 0, *[""] * 5))
+            continue
+        _, row, column = peak.index
+        position = (f"{value:.2f}" for value in peak.position)
+        rows.append((*study, *verdict, number, f"{peak.value:.6g}", row, column, *position))
+    return rows
+
+
+def _table(rows: Iterable[Iterable[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,88 @@
+"""``explain``: what it writes, and how it ends on bad input."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cervispine import Cohort, OPLLClassifier, Preprocessor
+from cervispine.phantom import PhantomCohort
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def model(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    classifier = OPLLClassifier(
+        backbone="resnet34", preprocessor=Preprocessor(size=(64, 64), spacing=1.8), epochs=1,
+        validation=0.5, progress=False, augment=False,
+    )  # fmt: skip
+    # One study of each class in either part: what it learns is of no matter here.
+    studies = [*cohort.where(lambda study: study.label == 0)[:3]]
+    studies += cohort.where(lambda study: study.label == 1)[:3]
+    return classifier.fit(studies).save(tmp_path_factory.mktemp("models") / "model")
+
+
+@pytest.fixture
+def strangers(cohort: Cohort) -> list[str]:
+    """Patients that the model was not fitted on."""
+    known = {
+        study.patient for label in (0, 1) for study in [s for s in cohort if s.label == label][:3]
+    }
+    return [patient for patient in cohort.patients if patient not in known]
+
+
+def test_maps_arrays_and_peaks_are_written(
+    run: Run, model: Path, phantom: PhantomCohort, cohort: Cohort, strangers: list[str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    chosen = strangers[:2]
+    out = tmp_path / "maps"
+    code, printed, _ = run(
+        "explain", model, phantom.dicom, "--out", out, "--patients", ",".join(chosen)
+    )
+    assert (code, printed.splitlines()[0]) == (0, f"2 studies, by grad-cam: {out}")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "0001.npz", "0001.png", "0002.npz", "0002.png", "peaks.csv",
+    ]  # fmt: skip
+    with (out / "peaks.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["patient"] for row in rows] == [name for name in chosen for _ in range(3)]
+    studies = {study.patient: study for study in cohort}
+    classifier = OPLLClassifier.load(model)
+    for row in rows:
+        study = studies[row["patient"]]
+        assert (row["study"], row["series"]) == (study.uid, study.series[0].uid)
+        assert float(row["probability"]) == pytest.approx(
+            classifier.predict_proba([study])[0, 1], abs=1e-4
+        )
+        with np.load(out / f"{row['file']}.npz") as saved:
+            plane = saved["values"][int(row["slice"])]
+            affine = saved["affine"]
+        assert plane.max() == pytest.approx(float(row["value"]), rel=1e-4)
+        if plane.max() > 0:
+            index = (int(row["slice"]), int(row["row"]), int(row["column"]))
+            assert plane[index[1:]] == plane.max()
+            told = [float(row[name]) for name in ("left_mm", "posterior_mm", "superior_mm")]
+            np.testing.assert_allclose(told, (affine @ (*index, 1))[:3], atol=0.01)
+
+
+def test_what_cannot_be_explained_is_refused(
+    run: Run, model: Path, phantom: PhantomCohort, strangers: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "maps"
+    code, _, err = run("explain", model, phantom.dicom, "--out", out)
+    assert (code, "LEAKAGE_TRAINING" in err, out.exists()) == (3, True, False)
+    code, _, err = run("explain", model, phantom.dicom, "--out", out, "--patients", "P9999,P0001")
+    assert (code, "1 of the 2 patients" in err, "P9999" in err) == (2, True, False)
+    code, _, err = run(
+        "explain", model, phantom.dicom, "--out", out, "--method", "lime",
+        "--patients", strangers[0],
+    )  # fmt: skip
+    assert (code, "grad-cam, occlusion" in err, out.exists()) == (2, True, False)
+    code, _, err = run("explain", tmp_path, phantom.dicom, "--out", out)
+    assert (code, "MODEL_FORMAT" in err) == (4, True)
