@@ -68,7 +68,7 @@ def lay_out(name: str | Path, site: Path) -> None:
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_distribution() -> Callable[[str, Path], None]:
     """Return what lays a plug-in of tests/plugins out in a folder."""
     return lay_out

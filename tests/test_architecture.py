@@ -17,7 +17,7 @@ FLOORS = (
     ("loading", "preprocessing", "backbones", "evaluation", "phantom"),
     ("classification", "testing"),
     ("reporting", "reader_study"),
-    ("experiment", "diagnosis"),
+    ("experiment", "archive", "diagnosis"),
     ("cli",),
     ("__main__",),
 )

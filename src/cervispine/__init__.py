@@ -16,6 +16,7 @@ evaluation       the statistics, usable on anyone's numbers, without torch
 reporting        figures, tables, the HTML report
 reader_study     surgeons read a cohort in the browser; it becomes readers.csv
 experiment       the paper's whole design as one call
+archive          inference over a whole archive, on one machine or many
 cli              the command line
 testing          what the author of a plug-in runs
 

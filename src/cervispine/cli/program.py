@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cervispine.cli.archive import infer
 from cervispine.cli.data import index, phantom
 from cervispine.cli.explain import explain
 from cervispine.cli.messages import fault_of, show_logs, show_warning
@@ -42,7 +43,7 @@ app = typer.Typer(
     ),
 )
 for command in (
-    experiment, phantom, index, train, predict, explain, compare, backbones, loaders, doctor,
+    experiment, phantom, index, train, predict, infer, explain, compare, backbones, loaders, doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(power_app, name="power")

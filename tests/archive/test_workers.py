@@ -1,0 +1,119 @@
+"""Workers that die, hang, are killed and are missing: every study is read once, or set aside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cervispine import Loader
+from cervispine.archive import infer_archive, workers
+from cervispine.exceptions import MissingExtraError, ResourceError
+from cervispine.phantom import PhantomCohort
+
+distributed = pytest.importorskip("distributed")
+
+
+def published(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("results/*/*")}
+
+
+def kill_a_reader(folder: Path, killed: list[int]) -> None:
+    """Kill a process in the middle of a study, once the first one is done."""
+    while not killed:
+        time.sleep(0.02)
+        if not published(folder):
+            continue
+        for mark in folder.glob("attempts/*"):
+            process = int(mark.suffix[1:].partition("-")[0])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+                killed.append(process)
+                return
+
+
+def test_workers_that_die_and_hang_and_are_killed(
+    model: Path, archive: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uids = [study.uid for study in Loader().index(archive.dicom)]
+    monkeypatch.setattr(workers, "LARGEST_PIECE", 2)
+    monkeypatch.setenv("FATAL", f"{uids[0]}=die;{uids[3]}=hang")
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_a_reader, args=(tmp_path / "run", killed), daemon=True)
+    killer.start()
+    with pytest.warns(UserWarning, match="read by"):
+        run = infer_archive(
+            model, archive.dicom, out=tmp_path / "run", loader="fatal", workers=2,
+            timeout=2, tries=2, progress=False,
+        )  # fmt: skip
+    assert killed
+    assert sorted(problem.code for problem in run.account.quarantined) == [
+        "WORKER_DIED", "WORKER_TIMEOUT",
+    ]  # fmt: skip
+    assert run.account.done == len(published(run.folder)) == 5
+    assert not any((run.folder / "attempts").iterdir())
+    assert not list(run.folder.glob("results/*/.*"))
+
+    monkeypatch.delenv("FATAL")
+    with pytest.warns(UserWarning, match="read by"):
+        serial = infer_archive(
+            model, archive.dicom, out=tmp_path / "serial", loader="fatal", workers=0,
+            progress=False,
+        )  # fmt: skip
+    assert serial.account.done == 7
+    assert published(run.folder).items() <= published(serial.folder).items()
+
+
+def test_the_workers_of_a_scheduler_that_runs_already(
+    model: Path, archive: PhantomCohort, tmp_path: Path
+) -> None:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        run = infer_archive(
+            model, archive.dicom, out=tmp_path / "run", progress=False,
+            scheduler=cluster.scheduler_address,
+        )  # fmt: skip
+    serial = infer_archive(model, archive.dicom, out=tmp_path / "serial", workers=0, progress=False)
+    assert published(run.folder) == published(serial.folder)
+    for name in ("predictions.csv", "manifest.json"):
+        assert (run.folder / name).read_bytes() == (serial.folder / name).read_bytes()
+
+
+def test_a_scheduler_without_workers_is_not_waited_for(
+    model: Path, archive: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "WITHOUT_WORKERS", 0.1)
+    with (
+        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
+        pytest.raises(ResourceError) as refusal,
+    ):
+        infer_archive(
+            model, archive.dicom, out=tmp_path, progress=False,
+            scheduler=cluster.scheduler_address,
+        )  # fmt: skip
+    assert refusal.value.code == "WORKERS_MISSING"
+
+
+def test_no_scheduler_at_the_address(
+    model: Path, archive: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "PATIENCE", 0.2)
+    for address in ("tcp://127.0.0.1:9", "nonsense"):
+        with pytest.raises(ResourceError) as refusal:
+            infer_archive(model, archive.dicom, out=tmp_path, progress=False, scheduler=address)
+        assert refusal.value.code == "WORKERS_MISSING"
+
+
+def test_without_dask_the_extra_is_named(
+    model: Path, archive: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtraError, match=r"cervispine\[archive\]"):
+        infer_archive(model, archive.dicom, out=tmp_path, progress=False)
