@@ -452,7 +452,7 @@ def nifti(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a BIDS folder and its labels, with the words in headers, sidecars and names."""
     root = tmp_path_factory.mktemp(PLACE) / PLACE
     rows = ["patient,label,remark"]
-    for number, study in enumerate(cohort):
+    for number, study in enumerate(cohort[::2]):  # enough to train on
         volume = Loader().read(study)
         affine = np.diag([-1.0, -1, 1, 1]) @ volume.affine
         image = nibabel.Nifti1Image(volume.pixels, affine)

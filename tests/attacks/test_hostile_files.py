@@ -140,6 +140,16 @@ def before_pixels(extra: bytes) -> Callable[[bytes], bytes]:
     return change
 
 
+def before_patient(extra: bytes) -> Callable[[bytes], bytes]:
+    """Put bytes of header in front of the identifier of the patient."""
+
+    def change(content: bytes) -> bytes:
+        place = content.index(b"\x10\x00\x20\x00LO")
+        return content[:place] + extra + content[place:]
+
+    return change
+
+
 ITEM, ITEM_END, SEQUENCE_END = (
     b"\xfe\xff" + end for end in (b"\x00\xe0", b"\x0d\xe0", b"\xdd\xe0")
 )
@@ -223,6 +233,11 @@ FILES: dict[str, tuple[Make, str]] = {
     "a million empty items": (
         edited(before_pixels(element((0x60, 1), b"SQ", (ITEM + bytes(4)) * 1_000_000))),
         "used"),
+    # Kinds of values that are none, of elements that nothing but the look at identity reads.
+    "an empty element of an unknown kind": (
+        edited(before_patient(element((0x8, 0x50), b"\x53\xd9", b""))), "used"),
+    "an element of an unknown kind": (
+        edited(before_patient(element((0x8, 0x50), b"ZZ", b"1234"))), "used"),
     # Identifiers that lead elsewhere, or are run where they are shown.
     "a study that is a path": (with_values(StudyInstanceUID="../../../secret"), "VALUE_INVALID"),
     "a series that is a path": (with_values(SeriesInstanceUID="/etc/passwd"), "VALUE_INVALID"),

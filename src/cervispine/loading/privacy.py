@@ -122,7 +122,7 @@ def _note(*, code: str, reason: str, files: int) -> Problem:
 
 def _plain(dataset: Dataset, keyword: str) -> str:
     """Return the text of an element as it lies in the file; nothing is converted or checked."""
-    value = getattr(dataset.get_item(_tag(keyword)), "value", None)
+    value = getattr(dataset.get_item(_tag(keyword), keep_deferred=True), "value", None)
     if isinstance(value, bytes):
         # Whatever the character set is, what is empty is empty in it, and placeholders are ASCII.
         return value.decode("latin-1").strip(" \0")
