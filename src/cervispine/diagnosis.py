@@ -23,6 +23,7 @@ DISTRIBUTIONS = (
     "pyjpegls",
     "pillow",
     "python-gdcm",
+    "onnxruntime",
 )
 
 

@@ -14,6 +14,9 @@ hardware      which device and which precision the machine offers
 explaining    where the evidence for a class lies: Grad-CAM and occlusion
 heatmap       Heatmap: that evidence on the pixels of the series as it was stored
 overlay       a heat map as a picture
+folding       a copy of a network that only reads: folded, packed, proved equal
+engines       what reads with a fitted network
+exporting     the network as ONNX beside its weights, and ONNX Runtime to read with it
 storage       a fitted classifier to a folder and back: safetensors and JSON, nothing unpickled
 card          the model card that is saved beside the weights
 """

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from cervispine.classification.calibration import fit_temperature, positive_probability
+from cervispine.classification.engines import Engine, engine_of, torch_engine
 from cervispine.classification.hardware import choose_device, choose_precision, within_memory
 from cervispine.classification.inputs import (
     labelled_studies,
@@ -198,7 +199,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 fingerprint=fingerprint(self, studies, truth, preprocessor),
             )
         with within_memory(device):
-            margins = margins_of(network, validation.pixels, device, self.batch_size)
+            self.engine_: Engine = torch_engine(network, preprocessor, device)
+            margins = margins_of(self.engine_.network, validation.pixels, device, self.batch_size)
         self.temperature_ = fit_temperature(validation.truth, margins) if self.calibrate else 1.0
         self.threshold_ = choose_threshold(
             validation.truth, positive_probability(margins, self.temperature_), rule="youden"
@@ -219,7 +221,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         pixels = self.preprocessor_.transform(list(X))
         with within_memory(self.device_):
-            margins = margins_of(self.module_, pixels, self.device_, self.batch_size)
+            network = engine_of(self).network
+            margins = margins_of(network, pixels, self.device_, self.batch_size)
         return margins / self.temperature_
 
     def predict_proba(self, X: Sequence[Study]) -> NDArray[np.float64]:
@@ -268,7 +271,11 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             probabilities=probabilities,
             threshold=self.threshold_,
             model=self.backbone,
-            provenance={**self.record_, "compared_with_training": compared},
+            provenance={
+                **self.record_,
+                "compared_with_training": compared,
+                "engine": engine_of(self).name,
+            },
         )
 
     def explain(self, study: Study, *, method: str = "grad-cam", target: int = 1) -> Heatmap:
@@ -311,24 +318,64 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return save_classifier(self, Path(folder))
 
+    def export(self, folder: str | Path) -> Path:
+        """Write the network as ONNX into the folder of the saved model; saves the model if need be.
+
+        The file maps float32 images (n, channels, rows, columns), as the preprocessor gives them,
+        to logits (n, 2), in ONNX Runtime or whatever else reads ONNX. Temperature and threshold
+        stay in the model.
+
+        Raises
+        ------
+        MissingExtraError
+            The extra ``cervispine[onnxruntime]`` is not installed.
+        ModelFormatError
+            The network cannot be written as ONNX (``EXPORT_IMPOSSIBLE``), or its probabilities
+            would move by more than 1e-5 (``EXPORT_DIFFERS``).
+        UsageError
+            The folder holds another model (``RUN_EXISTS``).
+        ResourceError
+            When the folder cannot be written.
+        """
+        from cervispine.classification.storage import export_classifier
+
+        check_is_fitted(self)
+        return export_classifier(self, Path(folder))
+
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
+    def load(cls, folder: str | Path, *, device: str = "auto", engine: str = "torch") -> Self:
         """Read a classifier that :meth:`save` wrote. No code of the folder is run.
+
+        Parameters
+        ----------
+        folder
+            Of the model.
+        device
+            "auto", "cpu", "cuda" ...
+        engine
+            What it reads with: "torch"; "onnxruntime", for which :meth:`export` has written into
+            the folder; or "auto", which is onnxruntime where that can be used. The probabilities
+            are the same to 1e-5, which is tested on two images when the engine is made.
 
         Raises
         ------
         ModelFormatError
-            The folder is foreign, incomplete, damaged or of another class.
+            The folder is foreign, incomplete, damaged or of another class; or it was not exported
+            (``EXPORT_MISSING``), or the export answers otherwise (``EXPORT_DIFFERS``).
         BackboneError
             The backbone it needs is not installed.
+        MissingExtraError
+            onnxruntime is not installed.
         """
         from cervispine.classification.storage import load_classifier
 
-        return load_classifier(cls, Path(folder), device=device)
+        return load_classifier(cls, Path(folder), device=device, engine=engine)
 
     def __getstate__(self) -> dict[str, Any]:
         # A model fitted on a GPU must open on a machine without one.
         state = dict(super().__getstate__())
+        # What reads is made from the module, and anew.
+        state.pop("engine_", None)
         if "module_" in state:
             state["module_"] = _cpu_copy(state["module_"])
             state["device_"] = torch.device("cpu")

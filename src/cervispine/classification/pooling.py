@@ -72,7 +72,7 @@ class PooledSlices(nn.Module):
         if self.pooling == "mean":
             return torch.mean(logits, dim=1)
         strongest = (logits[..., 1] - logits[..., 0]).argmax(dim=1)
-        return logits[torch.arange(len(logits), device=logits.device), strongest]
+        return torch.gather(logits, 1, strongest[:, None, None].expand(-1, 1, 2)).squeeze(1)
 
 
 class AttentionOverSlices(nn.Module):

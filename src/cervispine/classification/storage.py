@@ -12,6 +12,8 @@ import numpy as np
 
 from cervispine.backbones import find_backbone
 from cervispine.classification.card import model_card
+from cervispine.classification.engines import ENGINES
+from cervispine.classification.exporting import choose_engine, export_network
 from cervispine.classification.hardware import choose_device
 from cervispine.classification.memory import TrainedOn
 from cervispine.classification.networks import build_network
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound="Classifier")
 
-__all__ = ["load_classifier", "save_classifier"]
+__all__ = ["export_classifier", "load_classifier", "save_classifier"]
 
 FORMAT = "cervispine/model"
 VERSION = 1
@@ -44,15 +46,8 @@ LARGEST_CONFIG = 1_000_000
 
 def save_classifier(classifier: Classifier, folder: Path) -> Path:
     """Write weights, configuration, training history and model card; the configuration last."""
-    from safetensors.torch import save
-
     make_folder(folder)
-    weights = save(
-        {
-            name: value.detach().cpu().contiguous()
-            for name, value in classifier.module_.state_dict().items()
-        }
-    )
+    weights = _weights_of(classifier)
     write_bytes(folder / WEIGHTS, weights)
     write_json(folder / "training.json", {"epochs": list(classifier.history_)})
     write_text(folder / "README.md", model_card(classifier))
@@ -75,8 +70,31 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
     return folder
 
 
-def load_classifier(kind: type[C], folder: Path, *, device: str) -> C:
+def _weights_of(classifier: Classifier) -> bytes:
+    from safetensors.torch import save
+
+    return save(
+        {
+            name: value.detach().cpu().contiguous()
+            for name, value in classifier.module_.state_dict().items()
+        }
+    )
+
+
+def export_classifier(classifier: Classifier, folder: Path) -> Path:
+    """Write the network as ONNX beside the weights it was made from."""
+    weights_sha256 = hashlib.sha256(_weights_of(classifier)).hexdigest()
+    if not (folder / CONFIG).exists():
+        save_classifier(classifier, folder)
+    elif _read_config(folder)["weights_sha256"] != weights_sha256:
+        raise UsageError("the folder holds another model", where=str(folder), code="RUN_EXISTS")
+    return export_network(classifier, folder, weights_sha256)
+
+
+def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) -> C:
     """Read what :func:`save_classifier` wrote, refusing anything else."""
+    if engine not in ENGINES:
+        raise UsageError(f"engine is one of {', '.join(ENGINES)}, not {engine!r}")
     config = _read_config(folder)
     if config["class"] != kind.__name__:
         raise _refused(folder, f"it holds a {config['class']}, not a {kind.__name__}")
@@ -101,6 +119,9 @@ def load_classifier(kind: type[C], folder: Path, *, device: str) -> C:
     classifier.history_ = _read_history(folder)
     classifier.record_ = record
     classifier.trained_on_ = _read_trained_on(folder, config)
+    chosen = choose_engine(classifier, folder, engine, config["weights_sha256"])
+    if chosen is not None:
+        classifier.engine_ = chosen
     return classifier
 
 

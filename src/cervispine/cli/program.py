@@ -15,7 +15,7 @@ from cervispine.cli.messages import fault_of, show_logs, show_warning
 from cervispine.cli.plugins import backbones, doctor, loaders
 from cervispine.cli.power import power_app
 from cervispine.cli.statistics import compare
-from cervispine.cli.study import experiment, predict, train
+from cervispine.cli.study import experiment, export, predict, train
 from cervispine.exceptions import CervispineError, ResourceError
 
 __all__ = ["app", "main"]
@@ -43,7 +43,8 @@ app = typer.Typer(
     ),
 )
 for command in (
-    experiment, phantom, index, train, predict, infer, explain, compare, backbones, loaders, doctor,
+    experiment, phantom, index, train, predict, infer, export, explain, compare, backbones,
+    loaders, doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(power_app, name="power")

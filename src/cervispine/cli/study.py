@@ -26,7 +26,7 @@ from cervispine.cli.options import (
 )
 from cervispine.exceptions import UsageError
 
-__all__ = ["experiment", "predict", "train"]
+__all__ = ["experiment", "export", "predict", "train"]
 
 
 def experiment(
@@ -133,13 +133,16 @@ def predict(
         typer.Option("--allow-training-patients", help="Read also those it was trained on."),
     ] = False,
     verify: Verify = None,
+    engine: Annotated[
+        str, typer.Option(help="torch; onnxruntime, after `cervispine export`; or auto.")
+    ] = "torch",
     strict: Strict = False,
 ) -> None:
     """Read a cohort with a saved model."""
     from cervispine.classification import OPLLClassifier
     from cervispine.records import Key
 
-    classifier = OPLLClassifier.load(model)
+    classifier = OPLLClassifier.load(model, engine=engine)
     sequences = classifier.preprocessor_.sequences
     cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
     predictions = classifier.classify(
@@ -152,3 +155,12 @@ def predict(
     compared = predictions.provenance["compared_with_training"]
     print(f"compared with those the model was trained on: {compared}")
     end_strictly(cohort.intake, strict)
+
+
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+) -> None:
+    """Write the network of a saved model as ONNX into its folder, for a faster engine."""
+    from cervispine.classification import OPLLClassifier
+
+    print(f"wrote {OPLLClassifier.load(model, device='cpu').export(model)}")
