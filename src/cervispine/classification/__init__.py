@@ -1,6 +1,7 @@
 """Studies to predictions.
 
-estimator     Classifier and OPLLClassifier: scikit-learn outside, a plain torch module inside
+estimator     Classifier: scikit-learn outside, a plain torch module inside
+opll          OPLLClassifier: the task of the paper
 inputs        studies and their truth, and the part held out for validation
 parameters    what is asked for: whether it can be meant, and its fingerprint
 networks      the network of a classifier: its backbone and its pooling
@@ -21,7 +22,8 @@ storage       a fitted classifier to a folder and back: safetensors and JSON, no
 card          the model card that is saved beside the weights
 """
 
-from cervispine.classification.estimator import Classifier, OPLLClassifier
+from cervispine.classification.estimator import Classifier
+from cervispine.classification.opll import OPLLClassifier
 from cervispine.classification.heatmap import Heatmap, Peak
 
 __all__ = ["Classifier", "Heatmap", "OPLLClassifier", "Peak"]

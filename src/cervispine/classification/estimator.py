@@ -1,4 +1,4 @@
-"""Classifier and OPLLClassifier: scikit-learn outside, a plain torch module inside."""
+"""Classifier: scikit-learn outside, a plain torch module inside."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from cervispine.records.files import make_folder
 if TYPE_CHECKING:
     from cervispine.classification.heatmap import Heatmap
 
-__all__ = ["Classifier", "OPLLClassifier"]
+__all__ = ["Classifier"]
 
 
 @attrs.define(eq=False, kw_only=True, slots=False, repr=False)
@@ -319,11 +319,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return save_classifier(self, Path(folder))
 
     def export(self, folder: str | Path) -> Path:
-        """Write the network as ONNX into the folder of the saved model; saves the model if need be.
+        """Write the network as ONNX beside the saved model, which is saved if need be.
 
-        The file maps float32 images (n, channels, rows, columns), as the preprocessor gives them,
-        to logits (n, 2), in ONNX Runtime or whatever else reads ONNX. Temperature and threshold
-        stay in the model.
+        It maps what the preprocessor gives, float32 (n, channels, rows, columns), to logits (n, 2).
+        Temperature and threshold stay in the model.
 
         Raises
         ------
@@ -380,21 +379,6 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             state["module_"] = _cpu_copy(state["module_"])
             state["device_"] = torch.device("cpu")
         return state
-
-
-@attrs.define(eq=False, kw_only=True, slots=False, repr=False)
-class OPLLClassifier(Classifier):
-    """Tell ossification of the posterior longitudinal ligament from degenerative stenosis.
-
-    The task of Qu et al. 2024 (Clin Spine Surg 37:E106) on sagittal cervical MRI; see
-    :class:`Classifier` for the parameters.
-    """
-
-    class_names: ClassVar[tuple[str, str]] = ("DSS", "OPLL")
-    intended_use: ClassVar[str] = (
-        "Research on telling cervical OPLL from degenerative spinal stenosis on sagittal MRI. "
-        "Not a medical device; a positive call asks for CT, a negative one excludes nothing."
-    )
 
 
 def _cpu_copy(module: torch.nn.Module) -> torch.nn.Module:
