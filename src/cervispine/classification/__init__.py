@@ -23,7 +23,7 @@ card          the model card that is saved beside the weights
 """
 
 from cervispine.classification.estimator import Classifier
-from cervispine.classification.opll import OPLLClassifier
 from cervispine.classification.heatmap import Heatmap, Peak
+from cervispine.classification.opll import OPLLClassifier
 
 __all__ = ["Classifier", "Heatmap", "OPLLClassifier", "Peak"]
