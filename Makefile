@@ -11,7 +11,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation into docs/_build"
-	@echo "make bench  run the benchmarks"
+	@echo "make bench  run all benchmarks, and say which failed"
 	@echo "make wheel  build the package into dist"
 	@echo "make sbom   list everything that is installed with it in dist/sbom.json (CycloneDX)"
 	@echo "make clean  remove the environment and everything built"
@@ -43,7 +43,9 @@ docs: venv
 
 bench: venv
 	$(BIN)/python -m pip install --quiet --group bench
-	for script in benchmarks/*.py; do $(BIN)/python -P $$script || exit 1; done
+	failed=; for script in benchmarks/*.py; do \
+		echo "== $$script"; $(BIN)/python -P $$script || failed="$$failed $$script"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 wheel: venv
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -24,8 +24,8 @@ JPEG = "1.2.840.10008.1.2.4."
 
 #: Each syntax with an encoder: native, RLE, JPEG lossless, JPEG-LS, JPEG 2000, and their package.
 LOSSLESS = {
-    "1.2.840.10008.1.2": "pydicom",
-    "1.2.840.10008.1.2.1": "pydicom",
+    "1.2.840.10008.1.2": "numpy",
+    "1.2.840.10008.1.2.1": "numpy",
     "1.2.840.10008.1.2.1.99": "pydicom",
     "1.2.840.10008.1.2.2": "pydicom",
     "1.2.840.10008.1.2.5": "pylibjpeg-rle",

@@ -72,7 +72,7 @@ def test_an_element_is_found_by_its_tag() -> None:
     private = dataset("Rows", "US", b"\x05\0", True)
     block = private.private_block(0x0019, "SIEMENS MR HEADER", create=True)
     block.add_new(0x0A, "US", 35)
-    assert Plain(private).get(0x0019100A).value == 35
+    assert Plain(private).get(0x0019100A) == 35
     assert Plain(private).get(0x00191099) is None
 
 

@@ -9,7 +9,7 @@ JPEG Extended, of 12 bits, is decoded by a package under the GPL, which is the u
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,13 +17,13 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from cervispine.exceptions import DecoderMissingError, PixelError
 from cervispine.loading.codestreams import Expected, check_codestream
 from cervispine.loading.elements import number_of, text_of
 from cervispine.loading.isolation import decode_apart
-from cervispine.loading.parsing import PIXEL_DATA, Parsed, decoder_of
+from cervispine.loading.parsing import Parsed, decoder_of
 
 __all__ = ["decode", "missing_decoder", "refuse_missing_decoders"]
 
@@ -41,6 +41,9 @@ _JPEG = "1.2.840.10008.1.2.4."
 _GDCM = _Choice("gdcm", "python-gdcm")
 _OPENJPEG = _Choice("pylibjpeg", "pylibjpeg-openjpeg", "'pylibjpeg[openjpeg]'")
 _CHARLS = _Choice("pyjpegls", "pyjpegls")
+
+#: Syntaxes whose values lie in the file as NumPy has them in memory: implicit and explicit.
+LITTLE_ENDIAN = frozenset({str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian)})
 
 #: Which plugin decodes a syntax. Syntaxes that are not here are not compressed.
 DECODERS = {
@@ -118,30 +121,37 @@ def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
     PixelError
         ``PIXELS_INVALID`` when decoding fails, or would.
     """
-    dataset, syntax = parsed.dataset, parsed.transfer_syntax
-    choice = DECODERS.get(str(syntax))
-    made_by = _with_version(choice.package if choice else "pydicom")
-    allocated = number_of(dataset, "BitsAllocated", int) or 0
+    elements, syntax, pixels = parsed.elements, parsed.transfer_syntax, parsed.pixels
+    if pixels is None:
+        raise ValueError("the pixels were not read")
+    rows, columns = (number_of(elements, name, int) or 0 for name in ("Rows", "Columns"))
+    frames = number_of(elements, "NumberOfFrames", int) or 1
+    allocated = number_of(elements, "BitsAllocated", int) or 0
     options: dict[str, Any] = {
-        "rows": dataset.Rows,
-        "columns": dataset.Columns,
-        "number_of_frames": number_of(dataset, "NumberOfFrames", int) or 1,
+        "rows": rows,
+        "columns": columns,
+        "number_of_frames": frames,
         "samples_per_pixel": 1,
-        "photometric_interpretation": text_of(dataset, "PhotometricInterpretation"),
+        "photometric_interpretation": text_of(elements, "PhotometricInterpretation"),
         "bits_allocated": allocated,
-        "bits_stored": number_of(dataset, "BitsStored", int) or allocated,
-        "pixel_representation": number_of(dataset, "PixelRepresentation", int),
+        "bits_stored": number_of(elements, "BitsStored", int) or allocated,
+        "pixel_representation": number_of(elements, "PixelRepresentation", int),
         "pixel_keyword": "PixelData",
         # Of a big-endian file, bytes are exchanged in words and left alone otherwise.
-        "pixel_vr": str(dataset[PIXEL_DATA].VR),
+        "pixel_vr": pixels.vr,
         # pydicom would cut off what does not fit into BitsStored; here it is refused instead.
         "correct_unused_bits": False,
     }
+    plain = _as_they_lie(pixels.content, str(syntax), frame, options)
+    if plain is not None:
+        return plain, _with_version("numpy")
+    choice = DECODERS.get(str(syntax))
+    made_by = _with_version(choice.package if choice else "pydicom")
     if choice is not None:
-        encoded = _encoded_frame(parsed, frame)
+        encoded = _encoded_frame(pixels.content, syntax, frame, frames)
         expected = Expected(
-            rows=dataset.Rows,
-            columns=dataset.Columns,
+            rows=rows,
+            columns=columns,
             allocated=allocated,
             signed=options["pixel_representation"] == 1,
         )
@@ -150,7 +160,7 @@ def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
             return decode_apart(encoded, str(syntax), choice.plugin, options), made_by
     try:
         stored, _ = decoder_of(str(syntax)).as_array(
-            dataset.PixelData,
+            bytes(pixels.content),
             index=frame,
             raw=True,
             decoding_plugin=choice.plugin if choice else "",
@@ -163,12 +173,35 @@ def decode(parsed: Parsed, frame: int) -> tuple[NDArray[np.integer[Any]], str]:
             f"the pixels cannot be decoded from {syntax.name}: {type(error).__name__}",
             advice="the file is damaged; export it again",
         ) from None
-    if stored.shape != (dataset.Rows, dataset.Columns):
+    if stored.shape != (rows, columns):
         raise PixelError("the decoded image has another size than the header says")
     return stored, made_by
 
 
-def _encoded_frame(parsed: Parsed, frame: int) -> bytes:
+def _as_they_lie(
+    content: bytes | memoryview, syntax: str, frame: int, options: Mapping[str, Any]
+) -> NDArray[np.integer[Any]] | None:
+    """Return stored values that lie in the file as in memory; None for all others."""
+    known = (
+        syntax in LITTLE_ENDIAN
+        and options["photometric_interpretation"] in ("MONOCHROME1", "MONOCHROME2")
+        and options["pixel_representation"] in (0, 1)
+        and options["bits_allocated"] in (8, 16, 32)
+        and frame < options["number_of_frames"]
+    )
+    if not known:
+        return None
+    kind = "ui"[options["pixel_representation"]]
+    width = options["bits_allocated"] // 8
+    shape = options["rows"], options["columns"]
+    count = shape[0] * shape[1]
+    if len(content) < (frame + 1) * count * width:
+        return None
+    start = frame * count * width
+    return np.frombuffer(content, f"<{kind}{width}", count, start).reshape(shape)
+
+
+def _encoded_frame(content: bytes | memoryview, syntax: UID, frame: int, count: int) -> bytes:
     """Return the encoded pixels of one image or frame, as its fragments joined.
 
     Raises
@@ -176,12 +209,11 @@ def _encoded_frame(parsed: Parsed, frame: int) -> bytes:
     PixelError
         ``PIXELS_INVALID`` when the fragments tell of no such frame.
     """
-    count = number_of(parsed.dataset, "NumberOfFrames", int) or 1
-    if not parsed.transfer_syntax.is_encapsulated:
-        size = len(parsed.dataset.PixelData) // count
-        return bytes(parsed.dataset.PixelData[frame * size : (frame + 1) * size])
+    if not syntax.is_encapsulated:
+        size = len(content) // count
+        return bytes(content[frame * size : (frame + 1) * size])
     try:
-        return bytes(get_frame(parsed.dataset.PixelData, frame, number_of_frames=count))
+        return bytes(get_frame(bytes(content), frame, number_of_frames=count))
     except Exception as error:  # the class depends on what is wrong with the fragments
         raise PixelError(
             f"frame {frame} cannot be found: {type(error).__name__}",

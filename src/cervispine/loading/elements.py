@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 
 from cervispine.exceptions import LoadError
+from cervispine.loading.scanning import Scan
 
 __all__ = [
     "Elements",
@@ -37,16 +39,16 @@ TEXTS = ("CS", "DS", "IS", "LO", "SH", "UI")
 
 
 class Elements(Protocol):
-    """What has values by keyword: a pydicom Dataset, or one frame of a multi-frame image."""
+    """What has values by keyword or tag: the elements of an image, or of one of its frames."""
 
-    def get(self, keyword: str, /) -> Any:
+    def get(self, key: str | int, /) -> Any:
         """Return the value of an element, None when it is absent."""
         ...
 
 
-def tags_of(*keywords: str) -> tuple[int, ...]:
+def tags_of(*keywords: str) -> frozenset[int]:
     """Return the tags of DICOM keywords."""
-    return tuple(tag for keyword in keywords if (tag := tag_for_keyword(keyword)) is not None)
+    return frozenset(tag for keyword in keywords if (tag := tag_for_keyword(keyword)) is not None)
 
 
 class Plain:
@@ -57,27 +59,45 @@ class Plain:
 
     Parameters
     ----------
-    dataset
-        As it was read: what was asked for already is an object already.
+    read
+        What was read, as pydicom read it or as it was scanned.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
+    def __init__(self, read: Dataset | Scan) -> None:
+        self._read = read
         # Comparing pydicom's tags takes longer than comparing integers.
-        self._raw = {int(element.tag): element for element in dataset.values()}
-        self._values: dict[str, Any] = {}
+        self._raw: Mapping[int, RawDataElement | DataElement] = (
+            {int(element.tag): element for element in read.values()}
+            if isinstance(read, Dataset)
+            else read.elements
+        )
+        self._values: dict[int, Any] = {}
 
-    def get(self, keyword: str | int, /) -> Any:
-        """Return the value of an element, or the element of a tag; None when it is absent."""
-        if isinstance(keyword, int):
-            return self._dataset.get(keyword) if int(keyword) in self._raw else None
-        if keyword not in self._values:
-            raw = self._raw.get(_tag_of(keyword))
-            value = _plain(raw) if isinstance(raw, RawDataElement) else None
-            if value is None and raw is not None:
-                value = self._dataset.get(keyword)
-            self._values[keyword] = value
-        return self._values[keyword]
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """All of it as pydicom has it; making it takes a while."""
+        return self._read if isinstance(self._read, Dataset) else self._read.dataset()
+
+    def get(self, key: str | int, /) -> Any:
+        """Return the value of an element, None when it is absent."""
+        tag = key if isinstance(key, int) else _tag_of(key)
+        if tag in self._values:
+            return self._values[tag]
+        raw = self._raw.get(tag)
+        if raw is None:
+            return None
+        value = _plain(raw) if isinstance(raw, RawDataElement) else None
+        if value is None:
+            value = self.dataset[BaseTag(tag)].value
+        self._values[tag] = value
+        return value
+
+    def unread(self, keyword: str) -> Any:
+        """Return the value of an element as it lies in the file, None when it is absent.
+
+        Bytes, or a sequence where it has no length.
+        """
+        return getattr(self._raw.get(_tag_of(keyword)), "value", None)
 
 
 @functools.cache
@@ -87,7 +107,10 @@ def _tag_of(keyword: str) -> int:
 
 @functools.cache
 def _usual_vr(tag: int) -> str:
-    return str(dictionary_VR(tag))
+    try:
+        return str(dictionary_VR(tag))
+    except KeyError:  # a private element
+        return ""
 
 
 def _plain(raw: RawDataElement) -> str | list[str] | int | list[int] | None:
@@ -124,13 +147,14 @@ def list_of(elements: Elements, keyword: str) -> Sequence[Any]:
     value = _value(elements, keyword)
     if value is None or value == "":
         return ()
+    if isinstance(value, (str, int, float)):
+        return (value,)
     return value if isinstance(value, (MultiValue, list, tuple)) else (value,)
 
 
 def text_of(elements: Elements, keyword: str) -> str:
     """Return an element as text, its values joined by backslashes as in a file."""
-    values = list_of(elements, keyword)
-    text = str(values[0]) if len(values) == 1 else "\\".join(map(str, values))
+    text = "\\".join(map(str, list_of(elements, keyword)))
     return text.strip(" \0")
 
 

@@ -77,8 +77,10 @@ class Frame:
         self._dataset = dataset
         self._groups = (own, shared)
 
-    def get(self, keyword: str, /) -> Any:
+    def get(self, keyword: str | int, /) -> Any:
         """Return the value of an element, None when it is absent."""
+        if isinstance(keyword, int):
+            return getattr(self._dataset.get(keyword), "value", None)
         if keyword == "ScanningSequence":
             found: Any = self._scanning_sequence()
         elif keyword in PLACES:

@@ -241,10 +241,10 @@ def _fingerprint(path: Path, loader: str, limits: Limits) -> Fingerprint:
         content = read_whole(path, limits)
         digest = hashlib.sha256(content).hexdigest()
         return Fingerprint(sha256=digest, pixels=digest, size=len(content))
-    parsed = parse(path, (), limits, pixels=True)
+    parsed = parse(path, frozenset(), limits, pixels=True, sha256="")
     return Fingerprint(
         sha256=parsed.sha256,
-        pixels=hashlib.sha256(parsed.dataset.PixelData).hexdigest(),
+        pixels=hashlib.sha256(parsed.pixels.content if parsed.pixels else b"").hexdigest(),
         size=parsed.size,
     )
 

@@ -55,11 +55,10 @@ MANUFACTURERS = (
     "uih", "united imaging", "mindray", "neusoft", "esaote", "cervispine",
 )  # fmt: skip
 
-#: Sorted by the parser; Specific Character Set comes with them.
-HEADER_TAGS = (
-    *KIND_TAGS,
-    *FRAME_TAGS,
-    *tags_of(
+#: Specific Character Set comes with them.
+HEADER_TAGS = FRAME_TAGS.union(
+    KIND_TAGS,
+    tags_of(
         "SOPInstanceUID", "PatientID", "ScanningSequence", "ScanOptions", "MRAcquisitionType",
         "SliceThickness", "RepetitionTime", "EchoTime", "InversionTime", "MagneticFieldStrength",
         "EchoTrainLength", "TriggerTime", "DiffusionBValue", "StudyInstanceUID",
@@ -69,6 +68,7 @@ HEADER_TAGS = (
         "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "BurnedInAnnotation",
     ),
 )  # fmt: skip
+INDEX_TAGS = HEADER_TAGS | IDENTITY_TAGS
 
 #: Numbers by which acquisitions under one series UID differ, in the order in which they are tried.
 MARKS = {
@@ -161,7 +161,7 @@ def read_headers(path: Path, limits: Limits) -> tuple[Header, ...] | Problem:
         does not even tell its series.
     """
     try:
-        parsed = parse(path, (*HEADER_TAGS, *IDENTITY_TAGS), limits)
+        parsed = parse(path, INDEX_TAGS, limits)
         fault = foreign(parsed.elements)
         if fault is None:
             identity = identity_of(parsed)

@@ -8,8 +8,6 @@ that they corrected. Only where its words say that, and nothing else, is a deriv
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 from pydicom.uid import UID
 
@@ -39,14 +37,10 @@ LOSSY = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 81, 91,
 #: How many images Siemens tiled into this one, in a private element, and who wrote that.
 MOSAIC_CREATOR, MOSAIC_COUNT = 0x00190010, 0x0019100A
 
-KIND_TAGS = (
-    *tags_of(
-        "ImageType", "SOPClassUID", "Modality", "ComplexImageComponent", "SamplesPerPixel",
-        "PhotometricInterpretation", "LossyImageCompression", "AcquisitionMatrix", "Rows",
-        "Columns", "Manufacturer", "SeriesDescription",
-    ),
-    MOSAIC_CREATOR,
-    MOSAIC_COUNT,
+KIND_TAGS = {MOSAIC_CREATOR, MOSAIC_COUNT} | tags_of(
+    "ImageType", "SOPClassUID", "Modality", "ComplexImageComponent", "SamplesPerPixel",
+    "PhotometricInterpretation", "LossyImageCompression", "AcquisitionMatrix", "Rows", "Columns",
+    "Manufacturer", "SeriesDescription",
 )  # fmt: skip
 
 #: Words of ImageType by which an image is no slice, whatever its first word says.
@@ -180,17 +174,16 @@ def _is_mosaic(elements: Elements) -> bool:
     return len(matrix) == 4 and 0 < max(matrix) <= min(sides) / 3
 
 
-def _private_count(elements: Any) -> int | None:
+def _private_count(elements: Elements) -> int | None:
     """Return Siemens' NumberOfImagesInMosaic, None where it is absent or no number."""
     try:
-        creator, count = elements.get(MOSAIC_CREATOR), elements.get(MOSAIC_COUNT)
-        if creator is None or count is None or "SIEMENS MR HEADER" not in _text(creator.value):
+        if "SIEMENS MR HEADER" not in _text(elements.get(MOSAIC_CREATOR)):
             return None
-        value = count.value
-        return int.from_bytes(value, "little") if isinstance(value, bytes) else int(value)
+        count = elements.get(MOSAIC_COUNT)
+        return int.from_bytes(count, "little") if isinstance(count, bytes) else int(count)
     except Exception:  # a private element that is not as expected says nothing
         return None
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)

@@ -183,7 +183,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         with quiet_pydicom():
             for indices in _by_file(series, wanted):
                 for index, one in zip(indices, self._read_file(series, indices), strict=True):
-                    pixels[wanted.index(index)] = one.pixels
+                    one.write(pixels[wanted.index(index)])
                     decoders.add(one.decoder)
         return Volume(
             pixels=pixels,
@@ -197,7 +197,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         frames = [series.frames[index] if series.frames else None for index in indices]
         try:
             first = indices[0]
-            sha256 = series.content_hashes[first] if series.content_hashes else ""
+            sha256 = series.content_hashes[first] if series.content_hashes else None
             slices = read_slices(series.files[first], frames, self.limits, sha256=sha256)
             for index, one in zip(indices, slices, strict=True):
                 self._check_unchanged(series, index, one.header)

@@ -1,8 +1,8 @@
-"""Bytes to a pydicom Dataset: bounded, silent, and with one kind of failure.
+"""Bytes to the elements of a header: bounded, silent, and with one kind of failure.
 
-pydicom raises ten classes of exception for a broken file, returns without a word when a header
-ends in the middle of a value, and quotes values in its warnings. Everything that reads a file
-does so through here.
+A header that is plain is scanned; any other is pydicom's. That raises ten classes of exception for
+a broken file, returns without a word when a header ends in the middle of a value, and quotes
+values in its warnings. Everything that reads a file does so through here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import logging
 import os
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -23,30 +23,45 @@ import attrs
 from pydicom import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import Decoder, get_decoder
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from cervispine.exceptions import LoadError
-from cervispine.loading.elements import Plain
+from cervispine.loading.elements import Plain, tags_of, text_of
 from cervispine.loading.limits import Limits
+from cervispine.loading.scanning import PIXEL_DATA, UNDEFINED, scan
 
-__all__ = ["Parsed", "decoder_of", "parse", "quiet_pydicom"]
+__all__ = ["Parsed", "Pixels", "decoder_of", "parse", "quiet_pydicom"]
 
-PIXEL_DATA = Tag("PixelData")
-PREAMBLE = 128
+PREAMBLE, MAGIC = 128, b"DICM"
 
-#: Most headers are shorter.
-HEAD = 2**16
+#: How an element of the file meta begins, the tags of those that are looked at, and the first tag
+#: behind it.
+META_GROUP = b"\x02\0"
+META_TAGS = tags_of("MediaStorageSOPClassUID", "TransferSyntaxUID")
+AFTER_META = 0x00030000
+
+#: How many bytes of a file are read to find its pixels: most headers are shorter than the first,
+#: and what is longer than the last is pydicom's to read.
+HEADS = (2**14, 2**20)
 
 
 @attrs.frozen
+class Pixels:
+    """Encoded pixel data, and the kind of value that they are written as."""
+
+    content: bytes | memoryview
+    vr: str
+
+
+@attrs.frozen(kw_only=True)
 class Parsed:
     """What was read of one file.
 
     Parameters
     ----------
-    dataset
-        The elements asked for.
+    elements
+        The values of the elements asked for.
     transfer_syntax
         How the file is encoded.
     pixel_bytes
@@ -54,23 +69,24 @@ class Parsed:
         whose length is not written.
     private
         Whether private elements stand before the pixel data. They are never read.
+    pixels
+        The pixel data, where they were asked for.
     sha256, size
-        Of the whole file, where its pixels were read: hexadecimal, bytes.
-    elements
-        The values of the data set.
+        Of the whole file, where they were asked for: hexadecimal, bytes.
     """
 
-    dataset: Dataset
+    elements: Plain
     transfer_syntax: UID
     pixel_bytes: int | None
     private: bool = False
+    pixels: Pixels | None = None
     sha256: str = ""
     size: int = 0
-    elements: Plain = attrs.field(init=False)
 
-    @elements.default
-    def _plain(self) -> Plain:
-        return Plain(self.dataset)
+    @property
+    def dataset(self) -> Dataset:
+        """The elements as pydicom has them; making it takes a while."""
+        return self.elements.dataset
 
 
 @contextlib.contextmanager
@@ -89,11 +105,11 @@ def quiet_pydicom() -> Iterator[None]:
 
 def parse(
     path: Path,
-    keywords: Sequence[int],
+    tags: frozenset[int],
     limits: Limits,
     *,
     pixels: bool = False,
-    sha256: str = "",
+    sha256: str | None = None,
 ) -> Parsed:
     """Read the named elements of a file that holds pixel data.
 
@@ -101,15 +117,15 @@ def parse(
     ----------
     path
         The file.
-    keywords
-        Tags of the elements wanted.
+    tags
+        Of the elements wanted.
     limits
         How large the file may be, and become.
     pixels
         Also read the encoded pixel data.
     sha256
         What the whole file must hash to, with ``pixels`` alone: the very bytes that are parsed are
-        those that were hashed.
+        those that were hashed. Empty where the hash is only asked for, None where it is not.
 
     Raises
     ------
@@ -118,22 +134,25 @@ def parse(
         ``TRANSFER_SYNTAX``, ``DECODE_BUDGET``, ``DICOM_TRUNCATED`` or ``DICOM_INVALID``.
     """
     try:
-        with path.open("rb") as stream:
+        with path.open("rb", buffering=0) as stream:
             size = os.fstat(stream.fileno()).st_size
             if size > limits.file_bytes:
                 raise LoadError(f"the file has {size} bytes", code="DECODE_BUDGET")
             if not pixels:
-                return _parse(stream, size, list(keywords), limits, pixels=False)
-            content = stream.read()
-        digest = hashlib.sha256(content).hexdigest()
+                return _parse_header(stream, size, tags, limits)
+            content = stream.readall()
+        digest = "" if sha256 is None else hashlib.sha256(content).hexdigest()
         if sha256 and digest != sha256:
             raise LoadError(
                 "the file is not the one of the manifest",
                 advice="restore it from where it came",
                 code="HASH_MISMATCH",
             )
-        parsed = _parse(io.BytesIO(content), len(content), list(keywords), limits, pixels=True)
-        return attrs.evolve(parsed, sha256=digest, size=len(content))
+        size = len(content)
+        parsed = _scan(content, size, tags, pixels=True) or _parse(
+            io.BytesIO(content), size, tags, limits, pixels=True
+        )
+        return attrs.evolve(parsed, sha256=digest, size=size) if digest else parsed
     except LoadError:
         raise
     except Exception as error:
@@ -146,6 +165,21 @@ def parse(
         raise LoadError(
             f"the header cannot be parsed: {type(error).__name__}", code="DICOM_INVALID"
         ) from None
+
+
+def _parse_header(stream: io.FileIO, size: int, tags: frozenset[int], limits: Limits) -> Parsed:
+    """Read no more of a file than its header, as long as that is plain."""
+    content = b""
+    for head in HEADS:
+        content += stream.read(head - len(content))
+        if parsed := _scan(content, size, tags, pixels=False):
+            return parsed
+        if len(content) < head or not _is_dicom(content):
+            break
+    stream.seek(0)
+    # pydicom asks for its position several times an element, and a file has to ask the system.
+    whole = io.BytesIO(content) if len(content) == size else io.BufferedReader(stream)
+    return _parse(whole, size, tags, limits, pixels=False)
 
 
 @functools.lru_cache(maxsize=256)
@@ -168,13 +202,55 @@ def decoder_of(transfer_syntax: str) -> Decoder:
         raise LoadError("the file encodes no still image", code="TRANSFER_SYNTAX") from None
 
 
-def _parse(stream: BinaryIO, size: int, tags: list[int], limits: Limits, *, pixels: bool) -> Parsed:
+def _scan(content: bytes, size: int, tags: frozenset[int], *, pixels: bool) -> Parsed | None:
+    """Return what the beginning of a file says, None where pydicom is to read it.
+
+    Whatever is wrong with a file is pydicom's to find: so there is one place where it is told.
+    """
+    if not _is_dicom(content):
+        return None
+    start = PREAMBLE + len(MAGIC)
+    if not content.startswith(META_GROUP, start):
+        return None
+    meta = scan(content, start, META_TAGS, implicit=False, until=AFTER_META)
+    syntax = _syntax_of(Plain(meta)) if meta else None
+    if meta is None or syntax is None or not syntax.is_little_endian or syntax.is_deflated:
+        return None
+    header = scan(content, meta.at, tags, implicit=syntax.is_implicit_VR, until=PIXEL_DATA)
+    if header is None or header.tag != PIXEL_DATA or header.vr not in ("OB", "OW", None):
+        return None
+    length = None if header.length == UNDEFINED else header.length
+    if size - header.value_at < (length or 0) or (pixels and length is None):
+        return None
+    return Parsed(
+        elements=Plain(header),
+        transfer_syntax=syntax,
+        pixel_bytes=length,
+        private=header.private,
+        # Without kinds of values, pixels are words (PS3.5, A.1).
+        pixels=Pixels(memoryview(content)[header.value_at :][:length], header.vr or "OW")
+        if pixels
+        else None,
+    )
+
+
+def _syntax_of(meta: Plain) -> UID | None:
+    """Return the transfer syntax that the file meta names; None when it names no standard one."""
+    syntax = _uid(text_of(meta, "TransferSyntaxUID"))
+    return syntax if syntax.is_transfer_syntax and not syntax.is_private else None
+
+
+def _parse(
+    stream: BinaryIO, size: int, tags: frozenset[int], limits: Limits, *, pixels: bool
+) -> Parsed:
     _check_start(stream)
-    meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
-    if "TransferSyntaxUID" not in meta:
+    meta = Plain(
+        read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+    )
+    if meta.get("TransferSyntaxUID") is None:
         raise LoadError("the file does not say how it is encoded", code="TRANSFER_SYNTAX")
-    syntax = _uid(Plain(meta).get("TransferSyntaxUID"))
-    if not syntax.is_transfer_syntax or syntax.is_private:
+    syntax = _syntax_of(meta)
+    if syntax is None:
         raise LoadError("the file is encoded in no standard way", code="TRANSFER_SYNTAX")
     if syntax == DeflatedExplicitVRLittleEndian:
         stream = _inflate(stream.read(), limits.inflation * size)
@@ -182,66 +258,51 @@ def _parse(stream: BinaryIO, size: int, tags: list[int], limits: Limits, *, pixe
         stream.seek(0)
 
     if pixels:
-        read = _read(stream, syntax, [*tags, PIXEL_DATA], past_pixels=True)
-    else:
-        read = _read_before_pixels(stream, syntax, tags)
-    dataset, length = read.dataset, read.length
+        tags |= {PIXEL_DATA}
+    dataset, length, start, private = _read(stream, syntax, tags, past_pixels=pixels)
+    elements = Plain(dataset)
     if length is None:
         # A file of a class of images that has no pixels was cut off, wherever that was.
-        image = _uid(Plain(meta).get("MediaStorageSOPClassUID") or "")
+        image = _uid(text_of(meta, "MediaStorageSOPClassUID"))
         if image.name.endswith("Image Storage") or "Rows" in dataset:
             raise LoadError("the file ends before its pixel data", code="DICOM_TRUNCATED")
-        return Parsed(dataset, syntax, None, read.private)
+        return Parsed(elements=elements, transfer_syntax=syntax, pixel_bytes=None, private=private)
     # What stands behind the pixels in a broken file can take their place.
     if pixels and not isinstance(dataset.get("PixelData"), bytes):
         raise LoadError("the file has no pixel data", code="DICOM_TRUNCATED")
-    undefined = length == 0xFFFFFFFF
-    if not undefined and not pixels and size - read.end < length:
+    undefined = length == UNDEFINED
+    there = len(dataset.PixelData) if pixels else size - start
+    if not undefined and there < length:
         raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
-    if not undefined and pixels and len(dataset.PixelData) < length:
-        raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
-    return Parsed(dataset, syntax, None if undefined else length, read.private)
+    return Parsed(
+        elements=elements,
+        transfer_syntax=syntax,
+        pixel_bytes=None if undefined else length,
+        private=private,
+        pixels=Pixels(dataset.PixelData, str(dataset[PIXEL_DATA].VR)) if pixels else None,
+    )
 
 
 class _Read(NamedTuple):
-    """Elements; the length that the pixel data claim, None without any; where reading ended."""
+    """Elements; the length that the pixel data claim, None without any, and where they begin."""
 
     dataset: Dataset
     length: int | None
-    end: int
+    start: int
     private: bool
 
 
-def _read_before_pixels(stream: BinaryIO, syntax: UID, tags: list[int]) -> _Read:
-    """Read the elements before the pixels, from memory where there are as few as usual.
-
-    pydicom asks for its position several times an element, and a file has to ask the operating
-    system.
-    """
-    start = stream.tell()
-    stream.seek(0)
-    head = io.BytesIO(stream.read(HEAD))
-    head.seek(start)
-    try:
-        read = _read(head, syntax, tags)
-        if read.length is not None:
-            return read
-    except Exception:  # noqa: S110  a long header is cut off, a broken one will say so again
-        pass
-    stream.seek(start)
-    return _read(stream, syntax, tags)
-
-
-def _read(stream: BinaryIO, syntax: UID, tags: list[int], *, past_pixels: bool = False) -> _Read:
+def _read(stream: BinaryIO, syntax: UID, tags: frozenset[int], *, past_pixels: bool) -> _Read:
     length: int | None = None
+    start = 0
     private = False
 
     def at_pixels(tag: BaseTag, _vr: str | None, element_length: int) -> bool:
-        nonlocal length, private
+        nonlocal length, start, private
         # The group is odd; pydicom's own look at it, and its comparison of tags, are slow.
         private = private or bool(tag & 0x10000)
         if length is None and int.__eq__(tag, PIXEL_DATA):
-            length = element_length
+            length, start = element_length, stream.tell()
             return not past_pixels
         return False
 
@@ -250,15 +311,19 @@ def _read(stream: BinaryIO, syntax: UID, tags: list[int], *, past_pixels: bool =
         syntax.is_implicit_VR,
         syntax.is_little_endian,
         stop_when=at_pixels,
-        specific_tags=cast("list[BaseTag | int]", [BaseTag(tag) for tag in tags]),
+        specific_tags=cast("list[BaseTag | int]", [BaseTag(tag) for tag in sorted(tags)]),
     )
-    return _Read(dataset, length, stream.tell(), private)
+    return _Read(dataset, length, start, private)
+
+
+def _is_dicom(start: bytes) -> bool:
+    return start.startswith(MAGIC, PREAMBLE)
 
 
 def _check_start(stream: BinaryIO) -> None:
     """Leave the stream at the file meta, or say why there is none."""
-    start = stream.read(PREAMBLE + 4)
-    if start[PREAMBLE:] == b"DICM":
+    start = stream.read(PREAMBLE + len(MAGIC))
+    if _is_dicom(start):
         return
     # A data set usually opens with group 0008; without preamble and file meta its encoding
     # would have to be guessed.

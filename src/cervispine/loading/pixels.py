@@ -10,11 +10,10 @@ from typing import Any
 import attrs
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
 
 from cervispine.exceptions import LoadError, PixelError
 from cervispine.loading.decoders import decode, refuse_missing_decoders
-from cervispine.loading.elements import Elements, number_of
+from cervispine.loading.elements import Elements, number_of, text_of
 from cervispine.loading.headers import HEADER_TAGS, Header, elements_of, headers_of
 from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import Parsed, parse
@@ -25,11 +24,34 @@ __all__ = ["Slice", "fingerprint", "fingerprint_of", "read_slices"]
 
 @attrs.frozen(kw_only=True)
 class Slice:
-    """The pixels of one image or frame after its rescale, and what they were made with."""
+    """The stored values of one image or frame, their rescale, and what decoded them.
+
+    Parameters
+    ----------
+    stored
+        Whole numbers (rows, columns).
+    mirror
+        What each value is subtracted from first; None for no mirroring.
+    slope, intercept
+        Of the rescale.
+    """
 
     header: Header
-    pixels: NDArray[np.float32]
+    stored: NDArray[np.integer[Any]]
+    mirror: int | None
+    slope: float
+    intercept: float
     decoder: str
+
+    def write(self, pixels: NDArray[np.float32]) -> None:
+        """Write the values after their rescale, float32 (rows, columns)."""
+        np.copyto(pixels, self.stored, casting="unsafe")
+        if self.mirror is not None:
+            np.subtract(np.float32(self.mirror), pixels, out=pixels)
+        if self.slope != 1:
+            pixels *= np.float32(self.slope)
+        if self.intercept:
+            pixels += np.float32(self.intercept)
 
 
 def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str]:
@@ -60,11 +82,8 @@ def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str
     parsed = parse(path, HEADER_TAGS, limits, pixels=True)
     _usable_headers(parsed, path, [frame], limits)
     decoded, _ = decode(parsed, frame or 0)
-    stored = _checked(decoded, parsed.dataset)
-    # MONOCHROME1 shows low values bright.
-    return fingerprint_of(
-        stored, inverted=parsed.dataset.PhotometricInterpretation == "MONOCHROME1"
-    )
+    stored, _, _ = _checked(decoded, parsed.elements)
+    return fingerprint_of(stored, inverted=_is_inverted(parsed.elements))
 
 
 def fingerprint_of(stored: NDArray[Any], *, inverted: bool = False) -> tuple[str, str]:
@@ -80,14 +99,14 @@ def fingerprint_of(stored: NDArray[Any], *, inverted: bool = False) -> tuple[str
 
 
 def read_slices(
-    path: Path, frames: Sequence[int | None], limits: Limits, *, sha256: str = ""
+    path: Path, frames: Sequence[int | None], limits: Limits, *, sha256: str | None = None
 ) -> list[Slice]:
     """Read the headers and the pixels of a file, or of some frames of one.
 
-    The stored values are decoded, rescaled in float32 with the slope and intercept of this very
-    slice, and, for MONOCHROME1, mirrored within the range that the file can store. Window
-    settings are left alone: they are made for eyes. Real World Value maps and vendors' private
-    slopes are left alone too: what they add, the normalisation of each image takes off again.
+    The stored values are decoded; their rescale is that of this very slice, and MONOCHROME1 is
+    mirrored within the range that the file can store. Window settings are left alone: they are
+    made for eyes. Real World Value maps and vendors' private slopes are left alone too: what they
+    add, the normalisation of each image takes off again.
 
     Parameters
     ----------
@@ -117,9 +136,8 @@ def read_slices(
     slices = []
     for header in headers:
         stored, decoder = decode(parsed, header.frame or 0)
-        own = parsed.dataset if elements is None else elements[header.frame or 0]
-        pixels = _rescale(stored, parsed.dataset, own)
-        slices.append(Slice(header=header, pixels=pixels, decoder=decoder))
+        own = parsed.elements if elements is None else elements[header.frame or 0]
+        slices.append(_slice(header, stored, decoder, parsed.elements, own))
     return slices
 
 
@@ -137,42 +155,58 @@ def _usable_headers(
     return headers
 
 
-def _rescale(
-    stored: NDArray[np.integer[Any]], dataset: Dataset, own: Elements
-) -> NDArray[np.float32]:
-    stored = _checked(stored, dataset)
+def _slice(
+    header: Header,
+    stored: NDArray[np.integer[Any]],
+    decoder: str,
+    elements: Elements,
+    own: Elements,
+) -> Slice:
+    """Return a slice of an image, or of a frame, whose rescale is its ``own``."""
+    stored, least, most = _checked(stored, elements)
     slope = number_of(own, "RescaleSlope", float)
-    intercept = number_of(own, "RescaleIntercept", float) or 0.0
-    values = stored.astype(np.float32)
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
+    found = Slice(
+        header=header,
+        stored=stored,
         # The same picture stored as MONOCHROME2 has lowest + highest - value.
-        values = np.float32(sum(_range_of(dataset))) - values
-    if slope is not None and slope != 1:
-        values *= np.float32(slope)
-    if intercept:
-        values += np.float32(intercept)
-    # Neighbours among the stored values must not become one value of float32.
-    if np.spacing(np.abs(values).max()) > abs(1.0 if slope is None else slope):
+        mirror=sum(_range_of(elements)) if _is_inverted(elements) else None,
+        slope=1.0 if slope is None else slope,
+        intercept=number_of(own, "RescaleIntercept", float) or 0.0,
+        decoder=decoder,
+    )
+    # Neighbours among the stored values must not become one value of float32. The rescale keeps
+    # their order, or turns it about, so the largest is at an end.
+    ends = np.empty(2, dtype=np.float32)
+    attrs.evolve(found, stored=np.array([least, most])).write(ends)
+    if np.spacing(np.abs(ends).max()) > abs(found.slope):
         raise PixelError("slope and intercept swallow the image", code="IMAGE_DEGENERATE")
-    return values
+    return found
 
 
-def _checked(stored: NDArray[np.integer[Any]], dataset: Dataset) -> NDArray[np.integer[Any]]:
-    """Return the stored values with their signs, or refuse those that cannot be right."""
-    lowest, highest = _range_of(dataset)
-    if lowest < 0 and stored.min() >= 0 and highest < stored.max() <= highest - lowest:
+def _is_inverted(elements: Elements) -> bool:
+    """Tell whether low values are shown bright."""
+    return text_of(elements, "PhotometricInterpretation") == "MONOCHROME1"
+
+
+def _checked(
+    stored: NDArray[np.integer[Any]], elements: Elements
+) -> tuple[NDArray[np.integer[Any]], int, int]:
+    """Return the stored values with their signs, the least and the most; or refuse them."""
+    lowest, highest = _range_of(elements)
+    least, most = int(stored.min()), int(stored.max())
+    if lowest < 0 and least >= 0 and highest < most <= highest - lowest:
         # The sign was not extended into the bits that are not used, which is allowed.
         stored = np.where(stored > highest, stored.astype(np.int64) + 2 * lowest, stored)
-    least, most = int(stored.min()), int(stored.max())
+        least, most = int(stored.min()), int(stored.max())
     if least < lowest or most > highest:
         raise PixelError(f"stored values outside the range {lowest} to {highest}")
     if least == most:
         raise PixelError("all pixels have the same value", code="IMAGE_DEGENERATE")
-    return stored
+    return stored, least, most
 
 
-def _range_of(dataset: Dataset) -> tuple[int, int]:
+def _range_of(elements: Elements) -> tuple[int, int]:
     """Return the lowest and the highest value that the file can store."""
-    bits = number_of(dataset, "BitsStored", int) or number_of(dataset, "BitsAllocated", int) or 0
-    lowest = -(2 ** (bits - 1)) if number_of(dataset, "PixelRepresentation", int) == 1 else 0
+    bits = number_of(elements, "BitsStored", int) or number_of(elements, "BitsAllocated", int) or 0
+    lowest = -(2 ** (bits - 1)) if number_of(elements, "PixelRepresentation", int) == 1 else 0
     return lowest, lowest + 2**bits - 1

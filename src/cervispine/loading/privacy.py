@@ -7,15 +7,11 @@ others did.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections import Counter
 from collections.abc import Iterable
 
-from pydicom import Dataset
-from pydicom.tag import BaseTag, Tag
-
-from cervispine.loading.elements import tags_of
+from cervispine.loading.elements import Plain, tags_of
 from cervispine.loading.parsing import Parsed
 from cervispine.records import Problem
 
@@ -60,15 +56,15 @@ METHOD = "method "
 
 def identity_of(parsed: Parsed) -> tuple[str, ...]:
     """Return what a file says of identity: names of elements and claims, none of their values."""
-    dataset = parsed.dataset
-    patient = _plain(dataset, "PatientID")
-    found = [keyword for keyword in IDENTIFYING if _holds(_plain(dataset, keyword), patient)]
-    removed = _plain(dataset, "PatientIdentityRemoved").upper()
+    elements = parsed.elements
+    patient = _plain(elements, "PatientID")
+    found = [keyword for keyword in IDENTIFYING if _holds(_plain(elements, keyword), patient)]
+    removed = _plain(elements, "PatientIdentityRemoved").upper()
     found.append(REMOVED + (removed if removed in ("YES", "NO") else "absent"))
-    found += sorted(METHOD + code for code in _methods(dataset))
+    found += sorted(METHOD + code for code in _methods(elements))
     if parsed.private:
         found.append(PRIVATE)
-    if not _plain(dataset, "BurnedInAnnotation"):
+    if not _plain(elements, "BurnedInAnnotation"):
         found.append(UNSTATED)
     return tuple(found)
 
@@ -120,9 +116,9 @@ def _note(*, code: str, reason: str, files: int) -> Problem:
     return Problem(code=code, reason=reason, fate="noted", files=files)
 
 
-def _plain(dataset: Dataset, keyword: str) -> str:
+def _plain(elements: Plain, keyword: str) -> str:
     """Return the text of an element as it lies in the file; nothing is converted or checked."""
-    value = getattr(dataset.get_item(_tag(keyword), keep_deferred=True), "value", None)
+    value = elements.unread(keyword)
     if isinstance(value, bytes):
         # Whatever the character set is, what is empty is empty in it, and placeholders are ASCII.
         return value.decode("latin-1").strip(" \0")
@@ -132,22 +128,19 @@ def _plain(dataset: Dataset, keyword: str) -> str:
     return value.strip(" \0") if isinstance(value, str) else "items"
 
 
-@functools.cache
-def _tag(keyword: str) -> BaseTag:
-    return Tag(keyword)
-
-
 def _holds(text: str, patient: str) -> bool:
     """Tell whether a value says more than a placeholder, or than the identifier itself."""
+    if not text:
+        return False
     words = {word.lower() for word in re.split(r"[\^=\s_,;:/\\]+", text) if word}
     if text == patient or not words.isdisjoint(_INVENTED):
         return False
     return any(word != patient.lower() and not _PLACEHOLDER.fullmatch(word) for word in words)
 
 
-def _methods(dataset: Dataset) -> set[str]:
+def _methods(elements: Plain) -> set[str]:
     keyword = "DeidentificationMethodCodeSequence"
     try:
-        return {str(item.CodeValue) for item in dataset.get(keyword) or ()} & METHODS
+        return {str(item.CodeValue) for item in elements.get(keyword) or ()} & METHODS
     except Exception:  # a malformed claim claims nothing
         return set()

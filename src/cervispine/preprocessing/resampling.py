@@ -42,8 +42,8 @@ class Axis:
         """Bool (count,): which samples lie within an image of ``size`` pixels, edges included."""
         return (self.positions >= -0.5) & (self.positions <= size - 0.5)
 
-    def weights(self, size: int) -> NDArray[np.float64]:
-        """Float64 (count, size): what each input pixel gives to each output sample.
+    def weights(self, size: int) -> sparse.csr_array:
+        """Sparse float64 (count, size): what each input pixel gives to each output sample.
 
         Linear interpolation where the output is finer; where it is coarser, the triangle is
         widened to the output's spacing, which takes out what would alias. Each row sums to one
@@ -52,9 +52,14 @@ class Axis:
         """
         reach = max(1.0, self.step)
         nearest = np.clip(self.positions, -0.5, size - 0.5)
-        distance = np.abs(np.arange(size) - nearest[:, None]) / reach
-        weights = np.maximum(1.0 - distance, 0.0)
-        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+        first = np.ceil(nearest - reach).astype(np.int64)
+        inputs = first[:, None] + np.arange(int(2 * reach) + 1)
+        weights = np.maximum(1.0 - np.abs(inputs - nearest[:, None]) / reach, 0.0)
+        weights[(inputs < 0) | (inputs >= size)] = 0.0
+        weights /= weights.sum(axis=1, keepdims=True)
+        starts = np.arange(0, weights.size + 1, weights.shape[1])
+        content = weights.ravel(), np.clip(inputs, 0, size - 1).ravel(), starts
+        return sparse.csr_array(content, shape=(self.count, size))
 
 
 def resample(images: NDArray[np.float32], rows: Axis, columns: Axis) -> NDArray[np.float32]:
@@ -72,20 +77,13 @@ def resample(images: NDArray[np.float32], rows: Axis, columns: Axis) -> NDArray[
     float32 (n, rows.count, columns.count)
         Beyond the image's edge, its edge.
     """
+    left = rows.weights(images.shape[1]).astype(np.float32)
+    right = columns.weights(images.shape[2]).astype(np.float32)
     # Only the pixels that give anything are multiplied: the crop comes before the resampling.
-    by_rows, by_columns = rows.weights(images.shape[1]), columns.weights(images.shape[2])
-    first_row, last_row = _extent(by_rows)
-    first_column, last_column = _extent(by_columns)
-    cropped = images[:, first_row:last_row, first_column:last_column]
-    # An output row is made of a few input rows, so nearly all of the weights are zero.
-    left = sparse.csr_array(by_rows[:, first_row:last_row].astype(np.float32))
-    right = sparse.csr_array(by_columns[:, first_column:last_column].astype(np.float32))
+    # Of the rows, the product itself leaves out those that give nothing.
+    first, last = int(right.indices.min()), int(right.indices.max()) + 1
+    right = right[:, first:last]
     resampled = np.empty((len(images), rows.count, columns.count), dtype=np.float32)
-    for image, result in zip(cropped, resampled, strict=True):
-        result[...] = (right @ (left @ image).T).T
+    for image, result in zip(images, resampled, strict=True):
+        result[...] = (right @ (left @ image[:, first:last]).T).T
     return resampled
-
-
-def _extent(weights: NDArray[np.float64]) -> tuple[int, int]:
-    used = np.flatnonzero(weights.any(axis=0))
-    return int(used[0]), int(used[-1]) + 1

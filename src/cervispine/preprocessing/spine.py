@@ -20,11 +20,14 @@ The constants were set on rendered phantoms and checked on two real images.
 
 from __future__ import annotations
 
+import functools
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cervispine.preprocessing.normalisation import percentiles
 from cervispine.preprocessing.resampling import Axis, resample
 
 __all__ = ["Canal", "coarse_images", "find_canal", "find_mid_slice"]
@@ -90,15 +93,22 @@ def coarse_images(
 
 def even(coarse: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return images with local mean 0 and, where there is signal, local deviation about 1."""
-
-    def local(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        size = (1, 15, 15)
-        return ndimage.uniform_filter(ndimage.uniform_filter(values, size), size)
-
-    mean = local(coarse)
-    deviation = np.sqrt(np.maximum(local(coarse**2) - mean**2, 0))
-    floor = 0.05 * np.percentile(coarse, 99.9)
+    down, across = (_smoothing(size) for size in coarse.shape[1:])
+    mean = down @ coarse @ across.T
+    deviation = np.sqrt(np.maximum(down @ coarse**2 @ across.T - mean**2, 0))
+    floor = 0.05 * percentiles(coarse, 99.9)[0]
     return np.asarray((coarse - mean) / (deviation + floor + 1e-6), dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def _smoothing(size: int) -> NDArray[np.float32]:
+    """Return (size, size) weights that average 15 neighbours, and their averages once more.
+
+    Beyond the edge, the image is mirrored. The product of matrices takes a fourth of the time of
+    running sums.
+    """
+    once = ndimage.uniform_filter1d(np.eye(size), 15, axis=0)
+    return (once @ once).astype(np.float32)
 
 
 def find_canal(coarse: NDArray[np.float32], evened: NDArray[np.float32]) -> Canal:
@@ -132,7 +142,7 @@ def _bands(evened: NDArray[np.float32]) -> NDArray[np.float32]:
         left = np.clip(np.arange(width) + first, 0, width - 1)
         right = np.clip(np.arange(width) + last + 1, 1, width)
         right = np.maximum(right, left + 1)
-        return np.asarray((sums[..., right] - sums[..., left]) / (right - left))
+        return np.asarray((sums.take(right, axis=2) - sums.take(left, axis=2)) / (right - left))
 
     before, behind = mean(-flank, -band - 1), mean(band + 1, flank)
     return mean(-band, band) - np.maximum(before, behind)
@@ -143,7 +153,7 @@ def _inner(coarse: NDArray[np.float32]) -> NDArray[np.bool_]:
     width = coarse.shape[2]
     middle = coarse[len(coarse) // 3 : len(coarse) - len(coarse) // 3]
     mean = middle.mean(axis=0)
-    body = ndimage.binary_opening(mean > 0.08 * np.percentile(mean, 99.5))
+    body = ndimage.binary_opening(mean > 0.08 * percentiles(mean, 99.5)[0])
     filled = body.any(axis=1)
     back = np.where(filled, width - 1 - body[:, ::-1].argmax(axis=1), width - 1)
     depth = (back[:, None] - np.arange(width)) * PIXEL
