@@ -128,7 +128,7 @@ CODES = {
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_file_of_pydicom_is_a_header_or_has_a_code(path: Path) -> None:
-    found = read_headers(path, Limits())
+    found = read_headers(str(path), Limits())
     if isinstance(found, Problem):
         code, reason = found.code, found.reason
     else:
@@ -163,7 +163,7 @@ def test_mr_small_gives_one_tensor_in_every_encoding(tmp_path: Path, name: str) 
             moved = np.add(dataset.ImagePositionPatient, 4 * index * normal)
             dataset.ImagePositionPatient = [f"{value:.4f}" for value in moved]
             dataset.save_as(tmp_path / f"{number}" / f"{index}.dcm")
-        (header,) = read_headers(tmp_path / f"{number}" / "0.dcm", Limits())
+        (header,) = read_headers(str(tmp_path / f"{number}" / "0.dcm"), Limits())
         loader = Loader(plane=plane_of(header.orientation), sequences=(header.sequence,))
         study = loader.index(tmp_path / f"{number}")[0]
         volumes.append(loader.read(study, header.sequence))

@@ -231,7 +231,7 @@ def _write(
             if written != entry.file_size:
                 raise zipfile.BadZipFile
             allowed -= written
-            files.append(FoundFile(entry.filename, str(path), written, f"{entry.CRC:08x}"))
+            files.append(FoundFile(entry.filename, str(path), written, entry.CRC))
         if progress is not None:
             progress(number, len(members))
     return Found(files=files, problems=problems)

@@ -79,7 +79,7 @@ def assemble(
             studies.append(study_of(study, limits, index))
         except LoadError as error:
             refused += refuse_study(study, error)
-    used = {file for study in studies for each in study.series for file in each.files}
+    used = {str(file) for study in studies for each in study.series for file in each.files}
     return studies, [*problems_of(refused, used), *_notes(chosen)]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.exceptions import GeometryError
 from cervispine.records import Geometry
-from cervispine.records.geometry import COSINE_TOLERANCE
+from cervispine.records.geometry import are_orthonormal
 
 __all__ = ["COARSEST_PIXEL", "PLANES", "check_cosines", "plane_of", "stack_slices"]
 
@@ -38,15 +37,8 @@ def check_cosines(orientation: Sequence[float]) -> None:
     """
     if not all(map(math.isfinite, orientation)):
         raise GeometryError("ImageOrientationPatient is not finite")
-    row, column = orientation[:3], orientation[3:]
-    faults = abs(_dot(row, row) - 1), abs(_dot(column, column) - 1), abs(_dot(row, column))
-    if max(faults) > COSINE_TOLERANCE:
+    if not are_orthonormal(orientation[:3], orientation[3:]):
         raise GeometryError("ImageOrientationPatient is not two unit vectors at a right angle")
-
-
-def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    # NumPy takes longer to look at three numbers than to multiply them.
-    return math.fsum(map(mul, one, other))
 
 
 def plane_of(orientation: Sequence[float]) -> str:

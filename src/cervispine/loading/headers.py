@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+import sys
+from collections.abc import Hashable, Sequence
+from typing import Any, TypeVar
 
 import attrs
 
@@ -79,12 +80,25 @@ MARKS = {
 }
 
 
+#: Between which sizes pixels are those of an image of a patient, mm.
+PIXEL_SIZES = (0.001, 100.0)
+
+T = TypeVar("T", bound=Hashable)
+
+
 def _tuple(values: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(values)
 
 
-#: Between which sizes pixels are those of an image of a patient, mm.
-PIXEL_SIZES = (0.001, 100.0)
+@functools.lru_cache(maxsize=1024)
+def _one(value: T) -> T:
+    """Return the first of equal values: slices of a series share what they have in common."""
+    return value
+
+
+@functools.lru_cache(maxsize=1024)
+def _one_dict(*items: tuple[str, float | str]) -> dict[str, Any]:
+    return dict(items)
 
 
 @attrs.frozen(kw_only=True)
@@ -117,7 +131,7 @@ class Header:
         What :func:`~cervispine.loading.privacy.identity_of` says of the file.
     """
 
-    path: Path
+    path: str
     frame: int | None = None
     patient: str = attrs.field(repr=False)
     study_uid: str
@@ -144,7 +158,7 @@ class Header:
     fault: Fault | None = None
 
 
-def read_headers(path: Path, limits: Limits) -> tuple[Header, ...] | Problem:
+def read_headers(path: str, limits: Limits) -> tuple[Header, ...] | Problem:
     """Read the values of one file that decide, without its pixels.
 
     Parameters
@@ -164,7 +178,7 @@ def read_headers(path: Path, limits: Limits) -> tuple[Header, ...] | Problem:
         parsed = parse(path, INDEX_TAGS, limits)
         fault = foreign(parsed.elements)
         if fault is None:
-            identity = identity_of(parsed)
+            identity = _one(identity_of(parsed))
             return tuple(
                 attrs.evolve(header, identity=identity)
                 for header in headers_of(parsed, path, limits)
@@ -198,7 +212,7 @@ def elements_of(parsed: Parsed) -> Sequence[Elements] | None:
 
 def headers_of(
     parsed: Parsed,
-    path: Path,
+    path: str,
     limits: Limits,
     *,
     only: Sequence[int] | None = None,
@@ -236,19 +250,20 @@ def headers_of(
     )
 
 
-def _common(parsed: Parsed, path: Path) -> Header:
+def _common(parsed: Parsed, path: str) -> Header:
     elements = parsed.elements
     rows, columns = (number_of(elements, name, int) or 0 for name in ("Rows", "Columns"))
     if rows <= 0 or columns <= 0 or not number_of(elements, "BitsAllocated", int):
         raise LoadError("the image has no size", code="VALUE_INVALID")
     return Header(
         path=path,
-        patient=text_of(elements, "PatientID"),
-        study_uid=uid_of(elements, "StudyInstanceUID"),
-        series_uid=uid_of(elements, "SeriesInstanceUID"),
+        # Of all slices of a series, one text is kept.
+        patient=sys.intern(text_of(elements, "PatientID")),
+        study_uid=sys.intern(uid_of(elements, "StudyInstanceUID")),
+        series_uid=sys.intern(uid_of(elements, "SeriesInstanceUID")),
         instance_uid=uid_of(elements, "SOPInstanceUID"),
-        frame_of_reference_uid=uid_of(elements, "FrameOfReferenceUID", required=False),
-        transfer_syntax=str(parsed.transfer_syntax),
+        frame_of_reference_uid=sys.intern(uid_of(elements, "FrameOfReferenceUID", required=False)),
+        transfer_syntax=sys.intern(str(parsed.transfer_syntax)),
         rows=rows,
         columns=columns,
     )
@@ -294,7 +309,11 @@ def _geometry(elements: Elements) -> dict[str, Any]:
     if not all(low <= size <= high for size in values["pixel_spacing"]):
         raise GeometryError(f"PixelSpacing is not from {low:g} to {high:g} mm")
     check_cosines(values["orientation"])
-    return values
+    return {
+        "position": values["position"],
+        "orientation": _one(values["orientation"]),
+        "pixel_spacing": _one(values["pixel_spacing"]),
+    }
 
 
 def _acquisition(elements: Elements) -> dict[str, Any]:
@@ -328,11 +347,11 @@ def _acquisition(elements: Elements) -> dict[str, Any]:
     return {
         "echo_time": protocol.get("echo_time_ms"),
         "sequence": found.sequence,
-        "sequence_from": found.reason,
+        "sequence_from": sys.intern(found.reason),
         "fat_suppressed": found.fat_suppressed,
         "part": text_of(elements, "StackID"),
-        "marks": {name: value for name, value in marks.items() if value is not None},
-        "protocol": protocol,
+        "marks": _one_dict(*((mark, value) for mark, value in marks.items() if value is not None)),
+        "protocol": _one_dict(*protocol.items()),
     }
 
 

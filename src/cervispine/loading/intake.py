@@ -62,15 +62,15 @@ class FoundFile(NamedTuple):
     size
         In bytes.
     stamp
-        Changes when the content does: the times of its last change, or a checksum.
+        Changes when the content does: when it last did, ns since 1970, or a checksum.
     changed
-        When it last changed, ns since 1970; 0 where the stamp is a checksum.
+        When content, name or rights last changed, ns since 1970; 0 where the stamp is a checksum.
     """
 
     name: str
     path: str
     size: int
-    stamp: str
+    stamp: int
     changed: int = 0
 
 
@@ -182,8 +182,7 @@ def _file_or_problem(entry: os.DirEntry[str], name: str) -> FoundFile | Problem:
 
 def file_of(name: str, path: str, status: os.stat_result) -> FoundFile:
     """Describe a file; a tool that restores the time of its content still changes the other."""
-    modified, changed = status.st_mtime_ns, status.st_ctime_ns
-    return FoundFile(name, path, status.st_size, f"{modified}.{changed}", max(modified, changed))
+    return FoundFile(name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def raise_first(problems: Iterable[Problem]) -> None:

@@ -226,7 +226,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         headers: list[Header] = []
         problems = list(found.problems)
         for number, file in enumerate(found.files, start=1):
-            read = functools.partial(read_headers, Path(file.path), self.limits)
+            read = functools.partial(read_headers, file.path, self.limits)
             result = index.reading(number, read)
             if isinstance(result, Problem):
                 problems.append(attrs.evolve(result, item=f"file {number}"))

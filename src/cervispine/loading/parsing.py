@@ -104,7 +104,7 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 def parse(
-    path: Path,
+    path: str | Path,
     tags: frozenset[int],
     limits: Limits,
     *,
@@ -134,7 +134,7 @@ def parse(
         ``TRANSFER_SYNTAX``, ``DECODE_BUDGET``, ``DICOM_TRUNCATED`` or ``DICOM_INVALID``.
     """
     try:
-        with path.open("rb", buffering=0) as stream:
+        with io.FileIO(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             if size > limits.file_bytes:
                 raise LoadError(f"the file has {size} bytes", code="DECODE_BUDGET")

@@ -146,7 +146,7 @@ def _usable_headers(
 ) -> Sequence[Header]:
     """Return the headers of some frames, or refuse what a decoder must not see."""
     wanted = [frame for frame in frames if frame is not None]
-    headers = headers_of(parsed, path, limits, only=wanted, place_only=True)
+    headers = headers_of(parsed, str(path), limits, only=wanted, place_only=True)
     for header in headers:
         if header.fault is not None:
             raise LoadError(header.fault.reason, code=header.fault.code)

@@ -7,6 +7,7 @@ of an image is checked once more against the image when its pixels are read.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -64,7 +65,7 @@ class NoIndex:
 
     def facts(
         self,
-        path: Path,  # noqa: ARG002
+        path: str,  # noqa: ARG002
         kind: str,  # noqa: ARG002
         compute: Callable[[], tuple[str, ...]],
     ) -> tuple[str, ...]:
@@ -99,7 +100,6 @@ class SavedIndex(NoIndex):
 
     def __init__(self, path: Path, found: Found, limits: Limits) -> None:
         self._found = found
-        self._numbers = {file.path: number for number, file in enumerate(found.files)}
         #: False once something was read that is not to be remembered.
         self._complete = True
         # A path is kept as the number of its file, which says nothing and is right after a move.
@@ -130,15 +130,18 @@ class SavedIndex(NoIndex):
             self._complete = False
         else:
             kind = "problem" if isinstance(result, Problem) else "headers"
-            values = [kind, self._converter.unstructure(result)]
-            self._remember(file, "headers", json.dumps(values))
+            values = self._converter.unstructure(result)
+            if kind == "headers":
+                # Where a file lies, it does not say; and that may be somewhere else next time.
+                values = [{**each, "path": ""} for each in values]
+            self._remember(file, "headers", json.dumps([kind, values]))
         return result
 
     def facts(
-        self, path: Path, kind: str, compute: Callable[[], tuple[str, ...]]
+        self, path: str, kind: str, compute: Callable[[], tuple[str, ...]]
     ) -> tuple[str, ...]:
         """Return what was found out before, or find it out."""
-        file = self._found.files[self._numbers[str(path)]]
+        file = self._found.files[self._numbers[path]]
         saved = self._store.reading(_key(file, kind))
         if saved is not None:
             with self._trusting_nothing():
@@ -164,22 +167,27 @@ class SavedIndex(NoIndex):
         kind, values = json.loads(saved)
         if kind == "problem":
             return self._converter.structure(values, Problem)
-        # Its number among the files is what a file does not keep.
-        return tuple(
-            self._converter.structure({**each, "path": number - 1}, Header) for each in values
-        )
+        path = self._found.files[number - 1].path
+        return tuple(self._converter.structure({**each, "path": path}, Header) for each in values)
 
     def _remember(self, file: FoundFile, kind: str, value: str) -> None:
-        if time.time_ns() - file.changed < STEP_OF_TIME:
+        # The stamp of an archive's entry is a checksum, which is no time of late.
+        if time.time_ns() - max(file.stamp, file.changed) < STEP_OF_TIME:
             self._complete = False
         else:
             self._store.put_reading(_key(file, kind), value)
 
     def _digest(self) -> str:
         """Return a hash of all that was found: names, sizes, times, and what was no file."""
-        files = [f"{file.name}\0{file.size}\0{file.stamp}" for file in self._found.files]
-        listing = "\n".join(files) + str(self._found.problems)
+        names = "\0".join([file.name for file in self._found.files])
+        numbers = [file[2:] for file in self._found.files]
+        listing = f"{names}\0\0{numbers}{self._found.problems}"
         return hashlib.sha256(os.fsencode(listing)).hexdigest()
+
+    @functools.cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The number of each file, by its path, counted from 0."""
+        return {file.path: number for number, file in enumerate(self._found.files)}
 
     @contextlib.contextmanager
     def _trusting_nothing(self) -> Iterator[None]:
@@ -214,4 +222,4 @@ def open_index(
 
 
 def _key(file: FoundFile, kind: str) -> tuple[bytes, str, int, str]:
-    return os.fsencode(file.name), kind, file.size, file.stamp
+    return os.fsencode(file.name), kind, file.size, f"{file.stamp}.{file.changed}"

@@ -54,7 +54,7 @@ def drop_copies(headers: Sequence[Header], index: NoIndex) -> tuple[list[Header]
     kept: list[Header] = []
     copies: list[Refusal] = []
     for same in group_by(headers, lambda header: header.instance_uid).values():
-        by_file = list(group_by(same, lambda header: str(header.path)).values())
+        by_file = list(group_by(same, lambda header: header.path).values())
         if len(by_file) == 1:
             kept += same
         elif len({_content(one[0].path, index) for one in by_file}) == 1:
@@ -68,10 +68,10 @@ def drop_copies(headers: Sequence[Header], index: NoIndex) -> tuple[list[Header]
     return kept, copies
 
 
-def _content(path: Path, index: NoIndex) -> str:
+def _content(path: str, index: NoIndex) -> str:
     try:
         (content,) = index.facts(
-            path, "content", lambda: (hashlib.sha256(path.read_bytes()).hexdigest(),)
+            path, "content", lambda: (hashlib.sha256(Path(path).read_bytes()).hexdigest(),)
         )
     except OSError:
         return f"unreadable: {path}"
@@ -161,7 +161,7 @@ def study_of(stacks: Sequence[Stack], limits: Limits, index: NoIndex) -> Study:
         pixel_hash, appearance = index.facts(
             middle.path,
             f"fingerprint {middle.frame}",
-            functools.partial(fingerprint, middle.path, middle.frame, limits),
+            functools.partial(fingerprint, Path(middle.path), middle.frame, limits),
         )
         series.append(_series(stack, pixel_hash, appearance))
     return Study(patient=first.patient, uid=first.study_uid, series=tuple(series))
@@ -173,7 +173,7 @@ def _series(stack: Stack, pixel_hash: str, appearance: str) -> Series:
         uid=first.series_uid,
         plane=stack.plane,
         sequence=stack.sequence,
-        files=tuple(header.path for header in stack.headers),
+        files=tuple(Path(header.path) for header in stack.headers),
         frames=tuple(h.frame for h in stack.headers if h.frame is not None),
         shape=(len(stack.headers), first.rows, first.columns),
         geometry=stack.geometry,
@@ -185,7 +185,7 @@ def _series(stack: Stack, pixel_hash: str, appearance: str) -> Series:
     )
 
 
-def problems_of(refusals: Sequence[Refusal], used: Iterable[Path]) -> list[Problem]:
+def problems_of(refusals: Sequence[Refusal], used: Iterable[str]) -> list[Problem]:
     """Return refusals as reports list them: by the UID of their series.
 
     Each file is counted once. One of which some frames are used is used; one of which some are

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import chain
+from operator import mul
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.exceptions import GeometryError
 
-__all__ = ["Geometry"]
+__all__ = ["Geometry", "are_orthonormal"]
 
 #: How far direction cosines may be from unit length and right angles (highdicom uses 1e-3 too).
 COSINE_TOLERANCE = 1e-3
+
+
+def are_orthonormal(row: Sequence[float], column: Sequence[float]) -> bool:
+    """Tell whether two direction cosines are unit vectors at a right angle, up to rounding."""
+
+    def dot(one: Sequence[float], other: Sequence[float]) -> float:
+        return math.fsum(map(mul, one, other))
+
+    # NumPy takes longer to look at three numbers than Python to multiply them.
+    faults = abs(dot(row, row) - 1), abs(dot(column, column) - 1), abs(dot(row, column))
+    return max(faults) <= COSINE_TOLERANCE
 
 
 @attrs.frozen(kw_only=True)
@@ -50,16 +66,12 @@ class Geometry:
     pixel_spacing: tuple[float, float]
 
     def __attrs_post_init__(self) -> None:
-        numbers = np.concatenate(
-            [self.origin, self.row_cosine, self.column_cosine, self.slice_step, self.pixel_spacing]
-        )
-        if not np.isfinite(numbers).all():
+        vectors = (self.origin, self.row_cosine, self.column_cosine, self.slice_step)
+        if not all(map(math.isfinite, (*chain(*vectors), *self.pixel_spacing))):
             raise GeometryError("position, orientation or spacing is not a finite number")
         if min(self.pixel_spacing) <= 0 or self.slice_spacing <= 0:
             raise GeometryError("a spacing is not positive")
-        row, column = np.asarray(self.row_cosine), np.asarray(self.column_cosine)
-        faults = (abs(row @ row - 1), abs(column @ column - 1), abs(row @ column))
-        if max(faults) > COSINE_TOLERANCE:
+        if not are_orthonormal(self.row_cosine, self.column_cosine):
             raise GeometryError("the direction cosines are not of unit length at right angles")
 
     @property
@@ -70,7 +82,7 @@ class Geometry:
     @property
     def slice_spacing(self) -> float:
         """Distance between the centres of neighbouring slices, mm."""
-        return float(np.linalg.norm(self.slice_step))
+        return math.hypot(*self.slice_step)
 
     @property
     def affine(self) -> NDArray[np.float64]:
