@@ -13,8 +13,9 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "tutorials/scripts"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
@@ -44,6 +45,21 @@ def setup(app):
 
     app.connect("autodoc-process-signature", without_nothing)
 
+
+# The tutorials from Python are scripts: each runs when the documentation is built, and may not
+# fail.
+sphinx_gallery_conf = {
+    "examples_dirs": "tutorials/scripts",
+    "gallery_dirs": "generated/tutorials",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "ignore_repr_types": r"matplotlib\.",
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "cervispine"

@@ -31,8 +31,8 @@ def summarise(comparison: Comparison) -> str:
     """Write the comparison as text: the sample, the raters, then each kind of difference."""
     lines = [
         f"{comparison.n} patients: {comparison.positives} positive, "
-        f"{comparison.negatives} negative; {len(comparison.models)} models, "
-        f"{len(comparison.readers)} readers",
+        f"{comparison.negatives} negative; {_counted(len(comparison.models), 'model')}, "
+        f"{_counted(len(comparison.readers), 'reader')}",
         f"{100 * comparison.confidence:g} % intervals; p-values corrected by "
         f"{comparison.correction.title()} within each endpoint",
     ]
@@ -179,6 +179,10 @@ def _rater(rater: Evaluation) -> list[str]:
         counts = f"{round(estimate.value * estimate.n)}/{estimate.n} " if name in RATES else ""
         lines.append(f"  {LABELS[name]:<12} {counts}{estimate}")
     return lines
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _section(title: str, items: list[str]) -> list[str]:
