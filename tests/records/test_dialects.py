@@ -127,6 +127,13 @@ def test_a_header_must_name_the_columns_under_one_delimiter(
     assert told in error.what
 
 
+def test_a_table_of_one_column_needs_no_delimiter(path: Path) -> None:
+    path.write_text("patient\n00123\n\n7\n")
+    sheet = read_sheet(path, required=("patient",), code="CASES")
+    assert sheet.header == ("patient",)
+    assert [cells for _, cells in sheet.rows if cells] == [("00123",), ("7",)]
+
+
 @given(st.text(min_size=1))
 def test_a_word_is_like_itself_in_another_case_and_among_spaces(word: str) -> None:
     assert same_word(f" {word}\u200b ", word)

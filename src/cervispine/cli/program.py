@@ -14,6 +14,7 @@ from cervispine.cli.explain import explain
 from cervispine.cli.messages import fault_of, show_logs, show_warning
 from cervispine.cli.plugins import backbones, doctor, loaders
 from cervispine.cli.power import power_app
+from cervispine.cli.reading import read_app
 from cervispine.cli.statistics import compare
 from cervispine.cli.study import experiment, export, predict, train
 from cervispine.exceptions import CervispineError, ResourceError
@@ -48,6 +49,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(power_app, name="power")
+app.add_typer(read_app, name="read")
 
 
 def _show_version(value: bool) -> None:

@@ -40,7 +40,7 @@ class Materials:
     """
 
     cohort: Cohort
-    sequences: tuple[str, ...] = attrs.field(default=("T2",), converter=tuple)
+    sequences: tuple[str, ...] = ("T2",)
     title: str = "Reader study"
     cases: Path | None = None
     training: Path | None = None

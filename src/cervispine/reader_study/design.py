@@ -56,11 +56,11 @@ class Design:
         When a value cannot be meant.
     """
 
-    readers: tuple[str, ...] = attrs.field(converter=tuple)
-    arms: tuple[str, ...] = attrs.field(default=ARMS[:1], converter=tuple)
+    readers: tuple[str, ...]
+    arms: tuple[str, ...] = ARMS[:1]
     repeats: int = 0
     washout: float = 28.0
-    rating_scale: tuple[int, int] = attrs.field(default=(0, 100), converter=tuple)
+    rating_scale: tuple[int, int] = (0, 100)
     seed: int = 0
 
     def __attrs_post_init__(self) -> None:

@@ -35,7 +35,7 @@ from cervispine.reader_study.schema import (
 from cervispine.reader_study.store import ADMINISTRATOR, ADMINISTRATOR_NAME, DATABASE, Store
 from cervispine.records.files import make_folder, write_bytes
 
-__all__ = ["LOCK", "check_images", "make_study"]
+__all__ = ["LOCK", "check_images", "make_study", "open_study"]
 
 #: Held while a process makes or serves a study.
 LOCK = ".lock"
@@ -66,9 +66,8 @@ def make_study(
     slots = _slots(design, cases)
     configuration = _configuration(design, materials, cases)
     if (folder / DATABASE).exists():
-        store = Store(folder)
+        store = open_study(folder)
         refuse_other(store, configuration)
-        check_images(store)
         return store
     _refuse_taken(folder)
     make_folder(folder / IMAGES)
@@ -79,6 +78,21 @@ def make_study(
         if progress is not None:
             progress(done, len(cases))
     return Store.create(folder, configuration, lambda: _rows(design, cases, slots, images))
+
+
+def open_study(folder: Path) -> Store:
+    """Go on with a study, after checking that its images are what was made.
+
+    Raises
+    ------
+    UsageError
+        ``STUDY_MISSING``: there is none in the folder.
+    DataError
+        ``STUDY_INVALID``, ``STUDY_DAMAGED``.
+    """
+    store = Store(folder)
+    check_images(store)
+    return store
 
 
 def check_images(store: Store) -> None:

@@ -95,6 +95,9 @@ def read_sheet(path: Path, *, required: Sequence[str], code: str) -> Sheet:
         ) from None
     headers = _headers(text, [delimiter] if delimiter else list(DELIMITERS))
     fitting = [each for each, names in headers.items() if set(required) <= set(names)]
+    if len({headers[each] for each in fitting}) == 1:
+        # One column, and none of the delimiters in its name: any of them does.
+        fitting = fitting[:1]
     if len(fitting) != 1:
         raise LabelError(
             _why_no_header(headers, fitting, required),

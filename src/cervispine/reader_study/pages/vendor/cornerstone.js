@@ -58201,7 +58201,7 @@ function FB(e, t, n, r, i, a = {}, o = "") {
 		x2: `${i[0]}`,
 		y2: `${i[1]}`,
 		stroke: h || s,
-		style: b,
+		filter: b.replace(/^filter:|;$/g, ""),
 		"stroke-width": g,
 		"stroke-dasharray": u,
 		"marker-start": d ? `url(#${d})` : "",
@@ -58324,7 +58324,7 @@ function zB(e, t, n, r = [""], i, a) {
 }
 function BB(e, t) {
 	let { color: n, fontFamily: r, fontSize: i } = t, a = document.createElementNS("http://www.w3.org/2000/svg", "text"), o = `user-select: none; pointer-events: none; -webkit-tap-highlight-color:  rgba(255, 255, 255, 0);${`filter:url(#shadow-${e.svgLayerElement.id});`}`;
-	return a.setAttribute("x", "0"), a.setAttribute("y", "0"), a.setAttribute("fill", n), a.setAttribute("font-family", r), a.setAttribute("font-size", i), a.setAttribute("style", o), a.setAttribute("pointer-events", "visible"), a;
+	return a.setAttribute("x", "0"), a.setAttribute("y", "0"), a.setAttribute("fill", n), a.setAttribute("font-family", r), a.setAttribute("font-size", i), a.style.cssText = o, a.setAttribute("pointer-events", "visible"), a;
 }
 function VB(e) {
 	let t = document.createElementNS("http://www.w3.org/2000/svg", "tspan");

@@ -1,0 +1,277 @@
+"""A study's folder to readers.csv, agreement, aided against unaided, audit log."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from sqlalchemy import select
+
+from cervispine.evaluation import MRMC, Estimate, mrmc
+from cervispine.evaluation.agreement import estimate_cohen_kappa
+from cervispine.exceptions import DataError, EvaluationError
+from cervispine.reader_study.design import ARMS, TRAINING
+from cervispine.reader_study.schema import CaseRow, ReaderRow, ReadingRow, SessionRow
+from cervispine.reader_study.store import Store
+from cervispine.records.files import make_folder, write_json, write_text
+from cervispine.records.identifiers import unmatched_rows
+from cervispine.records.labels import CLASSES, read_labels
+from cervispine.records.tables import raise_faults, safe_cell
+
+if TYPE_CHECKING:
+    from cervispine.reader_study.schema import AuditRow
+
+__all__ = ["Exported", "export_study"]
+
+COLUMNS = (
+    "patient", "reader", "call", "rating", "seconds", "arm", "session", "type", "levels",
+    "quality", "comment", "opened", "answered", "position", "repeated",
+)  # fmt: skip
+
+AUDIT = ("number", "at", "actor", "action", "reading", "detail", "digest")
+
+
+@attrs.frozen(kw_only=True)
+class Exported:
+    """What was exported, and where.
+
+    Parameters
+    ----------
+    files
+        What was written.
+    reads
+        How many readings of the study there are, and how many were exported.
+    open_sessions
+        How many sessions of the study are not locked.
+    kappas
+        By reader and arm, the agreement with oneself on repeated cases; in its place, why there is
+        none.
+    comparison
+        Aided against unaided, where both were read and the truth is known.
+    """
+
+    files: tuple[Path, ...]
+    reads: tuple[int, int]
+    open_sessions: int
+    kappas: Mapping[tuple[str, str], Estimate | str]
+    comparison: MRMC | None = None
+
+    def summary(self) -> str:
+        """Return it as text, the sample first."""
+        total, exported = self.reads
+        lines = [f"{exported} of {total} readings exported"]
+        if self.open_sessions:
+            lines.append(
+                f"  {self.open_sessions} sessions are not locked: answers may still change"
+            )
+        if self.kappas:
+            lines.append("agreement of readers with themselves, on cases that came twice:")
+            lines += [f"  {reader}, {arm}: {kappa}" for (reader, arm), kappa in self.kappas.items()]
+        if self.comparison is not None:
+            lines.append(self.comparison.summary())
+        return "\n".join([*lines, *(f"  {path}" for path in self.files)])
+
+
+@attrs.frozen(kw_only=True)
+class _Read:
+    patient: str
+    reader: str
+    row: ReadingRow
+
+    def cells(self) -> list[Any]:
+        answer, row = self.row.answer, self.row
+        return [
+            safe_cell(self.patient), safe_cell(self.reader), answer["call"], answer["rating"],
+            round(row.seconds, 1), row.arm, row.session, answer["type"] or "",
+            " ".join(answer["levels"]), answer["quality"], safe_cell(answer["comment"]),
+            row.opened, row.answered, row.position + 1, int(row.repeated),
+        ]  # fmt: skip
+
+
+def export_study(
+    store: Store, folder: Path, *, labels: Path | None = None, unfinished: bool = False
+) -> Exported:
+    """Write what the readers said.
+
+    ``readers.csv`` holds one row a patient and reader: the first reading without aid, what
+    ``cervispine compare`` reads; ``readers-aided.csv`` those with the aid; ``reads.csv`` every
+    reading, repeated ones too; ``agreement.csv`` each reader's agreement with oneself;
+    ``audit.csv`` who did what when. With ``labels`` and both arms ``readings.csv`` is what
+    :func:`~cervispine.evaluation.mrmc` reads, and ``aided-against-unaided.json`` what it says.
+
+    Parameters
+    ----------
+    store
+        The study.
+    folder
+        To write into.
+    labels
+        labels.csv.
+    unfinished
+        Export also what was said in sessions that are not locked.
+
+    Raises
+    ------
+    DataError
+        ``SESSIONS_OPEN``: sessions that are not locked, and ``unfinished`` was not asked for;
+        ``AUDIT_BROKEN``.
+    LabelError
+        ``LABELS_UNMATCHED``: a patient who was read has no label.
+    ResourceError
+        The folder cannot be written.
+    """
+    audit = store.audit()
+    reads, total, open_sessions = _reads(store)
+    if open_sessions and not unfinished:
+        raise DataError(
+            f"{open_sessions} sessions are not locked: {len(reads)} of {total} readings are done",
+            where=str(store.folder),
+            advice="wait until readers lock them, or --unfinished exports what there is",
+            code="SESSIONS_OPEN",
+        )
+    make_folder(folder)
+    firsts = [read for read in reads if not read.row.repeated]
+    files = []
+    for arm, name in zip(ARMS, ("readers.csv", "readers-aided.csv"), strict=True):
+        of_arm = [read for read in firsts if read.row.arm == arm]
+        if of_arm:
+            files.append(_table(folder / name, COLUMNS, (read.cells() for read in of_arm)))
+    files.append(_table(folder / "reads.csv", COLUMNS, (read.cells() for read in reads)))
+    kappas = _kappas(reads)
+    if kappas:
+        files.append(_agreement(folder / "agreement.csv", kappas))
+    files.append(_table(folder / "audit.csv", AUDIT, map(_audit_cells, audit)))
+    comparison = None
+    if labels is not None:
+        comparison = _compare(firsts, labels, folder, files, unfinished=unfinished)
+    return Exported(
+        files=tuple(files),
+        reads=(total, len(reads)),
+        open_sessions=open_sessions,
+        kappas=kappas,
+        comparison=comparison,
+    )
+
+
+def _reads(store: Store) -> tuple[list[_Read], int, int]:
+    """Return the readings that are done, how many there are in all, and the open sessions."""
+    with store.reads() as session:
+        patients = {row.number: row.patient for row in session.scalars(select(CaseRow))}
+        names = {row.number: row.name for row in session.scalars(select(ReaderRow))}
+        rows = session.scalars(
+            select(ReadingRow)
+            .where(ReadingRow.session != TRAINING)
+            .order_by(ReadingRow.reader, ReadingRow.session, ReadingRow.position)
+        ).all()
+        open_sessions = session.scalars(
+            select(SessionRow).where(SessionRow.number != TRAINING, SessionRow.locked.is_(None))
+        ).all()
+        session.expunge_all()
+    reads = [
+        _Read(patient=patients[row.case], reader=names[row.reader], row=row)
+        for row in rows
+        if row.state == "done"
+    ]
+    return reads, len(rows), len(open_sessions)
+
+
+def _kappas(reads: Sequence[_Read]) -> dict[tuple[str, str], Estimate | str]:
+    """Return each reader's agreement with oneself, of the calls on cases that came twice."""
+    calls: dict[tuple[str, str], dict[tuple[str, int], dict[bool, int]]] = {}
+    for read in reads:
+        pairs = calls.setdefault((read.reader, read.row.arm), {})
+        twice = pairs.setdefault((read.patient, read.row.session), {})
+        twice[read.row.repeated] = read.row.answer["call"]
+    found: dict[tuple[str, str], Estimate | str] = {}
+    for who, pairs in calls.items():
+        both = [pair for pair in pairs.values() if len(pair) == 2]
+        if not both:
+            continue
+        try:
+            found[who] = estimate_cohen_kappa(
+                [pair[False] for pair in both], [pair[True] for pair in both]
+            )
+        except EvaluationError as error:
+            found[who] = f"none of {len(both)} cases: {error.what}"
+    return found
+
+
+def _agreement(path: Path, kappas: Mapping[tuple[str, str], Estimate | str]) -> Path:
+    rows = [
+        [safe_cell(reader), arm, "", "", "", "", kappa]
+        if isinstance(kappa, str)
+        else [
+            safe_cell(reader), arm, kappa.n, kappa.value, _or_blank(kappa.low),
+            _or_blank(kappa.high), kappa.method,
+        ]
+        for (reader, arm), kappa in kappas.items()
+    ]  # fmt: skip
+    return _table(path, ("reader", "arm", "cases", "kappa", "low", "high", "method"), rows)
+
+
+def _compare(
+    firsts: Sequence[_Read],
+    labels: Path,
+    folder: Path,
+    files: list[Path],
+    *,
+    unfinished: bool,
+) -> MRMC | None:
+    """Write readings.csv, and compare the arms where there are two."""
+    table = read_labels(labels)
+    truth = {row["patient"]: CLASSES.index(row["label"]) for row in table.rows}
+    read = {each.patient for each in firsts}
+    unmatched = unmatched_rows(table.rows, read)
+    faults = unmatched.faults()
+    if missing := len(read - set(truth)):
+        faults.append(f"{missing} patients who were read have no row")
+        code = unmatched.code_of_faults("LABELS_UNMATCHED")
+        raise_faults(faults, where=table.source, code=code)
+    columns = ("case", "reader", "modality", "truth", "rating", "call")
+    rows = [
+        (
+            each.patient, each.reader, each.row.arm, truth[each.patient],
+            each.row.answer["rating"], each.row.answer["call"],
+        )
+        for each in sorted(firsts, key=lambda each: ARMS.index(each.row.arm), reverse=True)
+    ]  # fmt: skip
+    cells = (
+        [safe_cell(str(cell)) if place < 2 else cell for place, cell in enumerate(row)]
+        for row in rows
+    )
+    files.append(_table(folder / "readings.csv", columns, cells))
+    if {each.row.arm for each in firsts} != {*ARMS}:
+        return None
+    comparison = mrmc(
+        {name: [row[place] for row in rows] for place, name in enumerate(columns)},
+        complete_cases=unfinished,
+    )
+    write_json(folder / "aided-against-unaided.json", comparison.to_dict())
+    files.append(folder / "aided-against-unaided.json")
+    return comparison
+
+
+def _audit_cells(row: AuditRow) -> list[Any]:
+    detail = json.loads(row.detail)
+    return [
+        row.number, row.at, safe_cell(row.actor), row.action, row.reading or "",
+        safe_cell(json.dumps(detail, ensure_ascii=False, sort_keys=True)), row.digest,
+    ]  # fmt: skip
+
+
+def _or_blank(value: float | None) -> float | str:
+    return "" if value is None else value
+
+
+def _table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())
+    return path
