@@ -16,7 +16,7 @@ FLOORS = (
     ("exceptions", "plugins", "progress", "records"),
     ("loading", "preprocessing", "backbones", "evaluation", "phantom"),
     ("classification", "testing"),
-    ("reporting", "reader_study"),
+    ("dicom_results", "reader_study", "reporting"),
     ("experiment", "archive", "diagnosis"),
     ("cli",),
     ("__main__",),

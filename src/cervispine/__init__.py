@@ -15,6 +15,7 @@ classification   Tensors to Predictions: training, threshold, storage
 evaluation       the statistics, usable on anyone's numbers, without torch
 reporting        figures, tables, the HTML report
 reader_study     surgeons read a cohort in the browser; it becomes readers.csv
+dicom_results    what a model found, as DICOM that refers to its images
 experiment       the paper's whole design as one call
 archive          inference over a whole archive, on one machine or many
 cli              the command line

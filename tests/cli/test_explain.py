@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from cervispine import Cohort, OPLLClassifier, Preprocessor
@@ -69,6 +71,25 @@ def test_maps_arrays_and_peaks_are_written(
             assert plane[index[1:]] == plane.max()
             told = [float(row[name]) for name in ("left_mm", "posterior_mm", "superior_mm")]
             np.testing.assert_allclose(told, (affine @ (*index, 1))[:3], atol=0.01)
+
+
+def test_results_as_dicom_lie_beside_the_pictures(
+    run: Run, model: Path, phantom: PhantomCohort, cohort: Cohort, strangers: list[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    pytest.importorskip("highdicom")
+    arguments = ("explain", model, phantom.dicom, "--patients", strangers[0], "--dicom", "--out")
+    code, out, err = run(*arguments, tmp_path / "maps")
+    assert (code, "name the patient" in out) == (0, True)
+    results = sorted((tmp_path / "maps" / "0001").iterdir())
+    assert [path.name for path in results] == ["capture.dcm", "map.dcm", "report.dcm"]
+    (study,) = cohort.where(lambda study: study.patient == strangers[0])
+    for path in results:
+        assert pydicom.dcmread(path).StudyInstanceUID == study.uid
+    assert strangers[0] not in out + err.replace(str(tmp_path), "")
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    code, _, err = run(*arguments, tmp_path / "none")
+    assert (code, "EXTRA_MISSING" in err, (tmp_path / "none").exists()) == (2, True, False)
 
 
 def test_what_cannot_be_explained_is_refused(

@@ -48,6 +48,14 @@ def explain(
     patients: Annotated[
         str, typer.Option(help="Identifiers, with commas between; without it, all.")
     ] = "",
+    dicom: Annotated[
+        bool,
+        typer.Option(
+            "--dicom",
+            help="Also a folder of DICOM for each study: report, picture and map, with the "
+            "patient's name as in the images. Needs cervispine[dicom-out].",
+        ),
+    ] = False,
     loader: LoaderName = "dicom",
     saved: Saved = None,
     key: KeyFile = None,
@@ -66,10 +74,13 @@ def explain(
     from cervispine.classification import OPLLClassifier
     from cervispine.classification.explaining import check_method
     from cervispine.classification.inputs import warn_of_other_loaders
+    from cervispine.dicom_results import highdicom, write_results
     from cervispine.records import Key
     from cervispine.records.files import make_folder, write_text
 
     check_method(method)
+    if dicom:
+        highdicom()
     classifier = OPLLClassifier.load(model)
     sequences = classifier.preprocessor_.sequences
     cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
@@ -86,12 +97,16 @@ def explain(
                 name = f"{number:04d}"
                 heatmap.to_png(out / f"{name}.png")
                 heatmap.to_npz(out / f"{name}.npz")
+                if dicom:
+                    write_results(heatmap, out / name)
                 rows += _rows(name, study.patient, heatmap)
                 report(number, len(chosen))
     finally:
         # What was finished before an interruption has its rows.
         write_text(out / "peaks.csv", _table(rows))
     print(f"{len(chosen)} studies, by {method}: {out}")
+    if dicom:
+        print("the DICOM files name the patient, as the images do")
     end_strictly(cohort.intake, strict)
 
 
