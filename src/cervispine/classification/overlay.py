@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cervispine.classification.heatmap import Heatmap
+
+Pixel = TypeVar("Pixel", np.float32, np.bool_)
 
 __all__ = ["draw_all", "draw_slice"]
 
@@ -73,10 +75,13 @@ def draw_all(heatmap: Heatmap) -> bytes:
         size="medium",
     )
     bar = figure.colorbar(
-        _colours(), ax=figure.axes, orientation="horizontal", aspect=60, pad=0.02,
+        _colours(), ax=figure.axes, orientation="horizontal", aspect=50, shrink=0.5, pad=0.02,
         ticks=(0, OUTLINE, 1),
     )  # fmt: skip
-    bar.set_label("share of the strongest evidence; outlined from a half on; + the strongest pixel")
+    bar.set_label(
+        "share of the strongest evidence, outlined from a half on; + the strongest pixel; "
+        "dotted: what the network was given", size="small",
+    )  # fmt: skip
     purpose = f"{BANNER}. {PURPOSE}" if heatmap.synthetic else PURPOSE
     figure.supxlabel(
         purpose, size="small", color="white" if heatmap.synthetic else "black",
@@ -95,6 +100,8 @@ def _draw(heatmap: Heatmap, ax: Axes, number: int) -> None:
     heat = turned.apply(heatmap.values.take([number], axis=axis).squeeze(axis))
     low, high = np.percentile(plane, PERCENTILES)
     ax.imshow(plane, cmap="gray", vmin=low, vmax=high, aspect=turned.aspect)
+    seen = turned.apply(heatmap.seen.take([number], axis=axis).squeeze(axis))
+    ax.contour(seen, levels=[0.5], colors="white", linewidths=0.6, linestyles="dotted")
     strongest = float(heatmap.values.max())
     if strongest > 0:
         share = heat / strongest
@@ -128,9 +135,9 @@ class Turned:
         flipped = tuple(axis for axis, wrong in enumerate((down[2] > 0, across[1] < 0)) if wrong)
         return cls(transposed, flipped, float(np.linalg.norm(down) / np.linalg.norm(across)))
 
-    def apply(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    def apply(self, plane: NDArray[Pixel]) -> NDArray[Pixel]:
         """Turn a plane (rows, columns)."""
-        upright: NDArray[np.float32] = np.flip(plane.T if self.transposed else plane, self.flipped)
+        upright: NDArray[Pixel] = np.flip(plane.T if self.transposed else plane, self.flipped)
         return upright
 
 

@@ -24,6 +24,7 @@ mrmc             the same readers in several modalities (aided and unaided, say)
                  readings (the table), covariances, components (of variance) and factorial
 agreement        kappas and Cochran's Q
 calibration      whether probabilities mean what they say; net benefit
+localisation     whether heat maps meet what they should
 thresholds       the operating point
 multiplicity     correction of a family of p-values
 results          Estimate, Difference, Test
@@ -43,6 +44,7 @@ from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.delong import delong_covariance
 from cervispine.evaluation.files import compare_files, read_scores
 from cervispine.evaluation.independent import compare_independent_aucs
+from cervispine.evaluation.localisation import Localisation, Meeting, localisation, meet
 from cervispine.evaluation.mrmc import MRMC, mrmc
 from cervispine.evaluation.multiplicity import adjust
 from cervispine.evaluation.paired import PairedCounts, mcnemar, paired_difference
@@ -74,6 +76,8 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Evaluator",
+    "Localisation",
+    "Meeting",
     "OneAUC",
     "PairedAUCs",
     "PairedCalls",
@@ -96,7 +100,9 @@ __all__ = [
     "compare_independent_aucs",
     "delong_covariance",
     "fleiss_kappa",
+    "localisation",
     "mcnemar",
+    "meet",
     "model_against_readers",
     "mrmc",
     "net_benefit",
