@@ -140,3 +140,39 @@ def test_names_that_are_no_text(good: Path) -> None:
     except OSError:
         pytest.skip("this file system takes only text for names")
     assert len(Loader().index(good)) == 1
+
+
+@pytest.mark.parametrize("lost", [1, 40, 500, 1000])
+@pytest.mark.parametrize("at", [0, 2, 4])
+def test_a_series_whose_copy_was_interrupted_is_not_used_in_part(
+    good: Path, Series: Any, check: Any, lost: int, at: int
+) -> None:
+    """The last file that was copied is cut off; it may be that of a slice at an end."""
+    path = Series().write(good / "bad")[at]
+    path.write_bytes(path.read_bytes()[:-lost])
+    check(Loader().index(good), "DICOM_TRUNCATED", "rejected", 5)
+
+
+def test_what_was_cut_off_and_copied_again_does_no_harm(
+    good: Path, Series: Any, check: Any
+) -> None:
+    series = Series()
+    path = series.write(good / "twice")[0]
+    for number, lost in enumerate((1, 600)):
+        (good / "twice" / f"again{number}").write_bytes(path.read_bytes()[:-lost])
+    loader = Loader()
+    cohort = loader.index(good)
+    assert len(cohort) == 2
+    problems = [p for p in cohort.intake.problems if p.fate != "noted"]  # type: ignore[union-attr]
+    assert [(p.code, p.fate, p.item) for p in problems] == [
+        ("DICOM_TRUNCATED", "rejected", series.series)
+    ]
+    assert problems[0].files == 2
+    study = next(study for study in cohort if study.patient == series.patient)
+    assert loader.read(study).pixels.shape == series.shape
+
+
+def test_a_localizer_that_was_cut_off_is_still_none(good: Path, Series: Any, check: Any) -> None:
+    for path in Series(elements={"SeriesDescription": "localizer"}).write(good / "bad"):
+        path.write_bytes(path.read_bytes()[:-50])
+    check(Loader().index(good), "LOCALIZER", "ignored", 5)

@@ -24,6 +24,7 @@ from cervispine.loading.elements import (
 from cervispine.loading.frames import FRAME_TAGS, frames_of
 from cervispine.loading.geometry import check_cosines
 from cervispine.loading.kinds import (
+    CUT_OFF,
     KIND_TAGS,
     MR_MULTIFRAME,
     NOTES,
@@ -236,6 +237,8 @@ def headers_of(
         ``VALUE_INVALID`` when the file does not tell its study, series, identity or size.
     """
     common = _common(parsed, path)
+    if parsed.truncated:
+        return (_cut_off(common, parsed.elements),)
     try:
         frames = elements_of(parsed)
         check_image(parsed, limits)
@@ -253,7 +256,8 @@ def headers_of(
 def _common(parsed: Parsed, path: str) -> Header:
     elements = parsed.elements
     rows, columns = (number_of(elements, name, int) or 0 for name in ("Rows", "Columns"))
-    if rows <= 0 or columns <= 0 or not number_of(elements, "BitsAllocated", int):
+    sized = rows > 0 and columns > 0 and number_of(elements, "BitsAllocated", int)
+    if not sized and not parsed.truncated:
         raise LoadError("the image has no size", code="VALUE_INVALID")
     return Header(
         path=path,
@@ -267,6 +271,15 @@ def _common(parsed: Parsed, path: str) -> Header:
         rows=rows,
         columns=columns,
     )
+
+
+def _cut_off(header: Header, elements: Elements) -> Header:
+    """Return the header of a slice whose file ends too early; without it its series has a hole."""
+    try:
+        fault = fault_of_kind(elements, lossy=is_lossy(elements, header.transfer_syntax))
+    except LoadError:
+        fault = None
+    return attrs.evolve(header, fault=fault or CUT_OFF)
 
 
 def _slice(header: Header, elements: Elements, *, place_only: bool) -> Header:

@@ -14,6 +14,7 @@ from pydicom.uid import UID
 from cervispine.loading.elements import Elements, list_of, number_of, numbers_of, tags_of, text_of
 
 __all__ = [
+    "CUT_OFF",
     "KIND_TAGS",
     "MR_IMAGE",
     "MR_MULTIFRAME",
@@ -85,6 +86,9 @@ class Fault:
     reason: str
     ignored: bool = False
 
+
+#: What is wrong with a slice whose file ends too early.
+CUT_OFF = Fault("DICOM_TRUNCATED", "the file ends before its pixels do")
 
 #: What is to be known of a slice though it is used.
 NOTES = (

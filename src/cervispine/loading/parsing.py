@@ -69,6 +69,8 @@ class Parsed:
         whose length is not written.
     private
         Whether private elements stand before the pixel data. They are never read.
+    truncated
+        Whether the file ends before its pixels do; it tells its series all the same.
     pixels
         The pixel data, where they were asked for.
     sha256, size
@@ -79,6 +81,7 @@ class Parsed:
     transfer_syntax: UID
     pixel_bytes: int | None
     private: bool = False
+    truncated: bool = False
     pixels: Pixels | None = None
     sha256: str = ""
     size: int = 0
@@ -264,21 +267,30 @@ def _parse(
     if length is None:
         # A file of a class of images that has no pixels was cut off, wherever that was.
         image = _uid(text_of(meta, "MediaStorageSOPClassUID"))
-        if image.name.endswith("Image Storage") or "Rows" in dataset:
+        truncated = image.name.endswith("Image Storage") or "Rows" in dataset
+        if truncated and (pixels or "SeriesInstanceUID" not in dataset):
             raise LoadError("the file ends before its pixel data", code="DICOM_TRUNCATED")
-        return Parsed(elements=elements, transfer_syntax=syntax, pixel_bytes=None, private=private)
+        return Parsed(
+            elements=elements,
+            transfer_syntax=syntax,
+            pixel_bytes=None,
+            private=private,
+            truncated=truncated,
+        )
     # What stands behind the pixels in a broken file can take their place.
     if pixels and not isinstance(dataset.get("PixelData"), bytes):
         raise LoadError("the file has no pixel data", code="DICOM_TRUNCATED")
     undefined = length == UNDEFINED
     there = len(dataset.PixelData) if pixels else size - start
-    if not undefined and there < length:
+    truncated = not undefined and there < length
+    if truncated and (pixels or "SeriesInstanceUID" not in dataset):
         raise LoadError("the file ends inside its pixel data", code="DICOM_TRUNCATED")
     return Parsed(
         elements=elements,
         transfer_syntax=syntax,
         pixel_bytes=None if undefined else length,
         private=private,
+        truncated=truncated,
         pixels=Pixels(dataset.PixelData, str(dataset[PIXEL_DATA].VR)) if pixels else None,
     )
 

@@ -14,7 +14,7 @@ import attrs
 
 from cervispine.exceptions import LoadError
 from cervispine.loading.headers import Header
-from cervispine.loading.kinds import Fault
+from cervispine.loading.kinds import CUT_OFF, Fault
 from cervispine.loading.limits import Limits
 from cervispine.loading.pixels import fingerprint
 from cervispine.loading.saved import NoIndex
@@ -49,11 +49,16 @@ def drop_copies(headers: Sequence[Header], index: NoIndex) -> tuple[list[Header]
     kept : list of Header
         One for each SOPInstanceUID, or all of them, with a fault, where they differ.
     copies : list of Refusal
-        The byte-identical copies that are left out.
+        Those that are left out: byte-identical ones, and what was cut off where the whole is there.
     """
     kept: list[Header] = []
     copies: list[Refusal] = []
     for same in group_by(headers, lambda header: header.instance_uid).values():
+        whole = [header for header in same if header.fault != CUT_OFF]
+        if whole and len(whole) < len(same):
+            cut_off = tuple(header for header in same if header.fault == CUT_OFF)
+            copies.append(Refusal(headers=cut_off, fault=CUT_OFF))
+            same = whole
         by_file = list(group_by(same, lambda header: header.path).values())
         if len(by_file) == 1:
             kept += same
