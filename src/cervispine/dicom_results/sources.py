@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 from pydicom import Dataset
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import FileMetaDataset
 
 from cervispine import __version__
 from cervispine.exceptions import LoadError, MissingExtraError, UsageError
+from cervispine.loading.elements import tags_of
 from cervispine.loading.limits import DEFAULT_LIMITS, Limits
 from cervispine.loading.parsing import parse, quiet_pydicom
 from cervispine.records import Series
@@ -144,7 +144,7 @@ def read_source(
             where=f"series {series.uid}, loader {series.loader}",
             code="SOURCE_NOT_DICOM",
         )
-    tags = [tag for keyword in (*IDENTITY, *REFERENCE) if (tag := tag_for_keyword(keyword))]
+    tags = tags_of(*IDENTITY, *REFERENCE)
     files = []
     with quiet_pydicom():
         for path in dict.fromkeys(series.files):
