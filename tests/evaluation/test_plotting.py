@@ -16,7 +16,11 @@ mpl.use("Agg")
 
 @pytest.fixture
 def comparison(truth_by_patient, scores_by_patient, readers):
-    return Evaluator().compare(truth_by_patient, scores_by_patient, readers, thresholds=0.5)
+    sites = {patient: "north" if place % 3 else "south" for place, patient in
+             enumerate(truth_by_patient)}  # fmt: skip
+    return Evaluator().compare(
+        truth_by_patient, scores_by_patient, readers, thresholds=0.5, strata={"site": sites}
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +66,24 @@ def test_the_forest_plot_has_a_row_for_each_opponent(comparison):
             assert (pair.difference.low, pair.difference.high) in intervals
 
 
+def test_the_levels_hold_every_rate_with_its_interval(comparison):
+    ax = comparison.plot(kind="strata")
+    rows = [text.get_text() for text in ax.get_yticklabels()]
+    assert {row.split("\n")[0] for row in rows} == {"site north", "site south"}
+    assert [row.split("\n")[1].split(",")[0] for row in rows] == ["sensitivity"] * 2 + [
+        "specificity"
+    ] * 2
+    points = {round(float(line.get_xdata()[0]), 9) for line in ax.get_lines() if
+              len(line.get_xdata()) == 1}  # fmt: skip
+    segments = [segment for group in ax.collections for segment in group.get_segments()]
+    intervals = {tuple(segment[:, 0]) for segment in segments}
+    for each in comparison.strata:
+        for rate, cases in ((each.sensitivity, each.positives), (each.specificity, each.negatives)):
+            assert rate.n == cases
+            assert round(rate.value, 9) in points
+            assert (rate.low, rate.high) in intervals
+
+
 def test_decision_curves_are_net_benefits(comparison):
     drawn = lines(comparison.plot(kind="decision"))
     model = comparison.models["resnet50"]
@@ -101,3 +123,6 @@ def test_what_cannot_be_drawn_is_refused(comparison, truth_by_patient, scores_by
     alone = Evaluator().compare(truth_by_patient, scores_by_patient, nobody, thresholds=0.5)
     with pytest.raises(UsageError, match="no readers"):
         alone.plot(kind="differences")
+    with pytest.raises(UsageError, match="no strata"):
+        alone.plot(kind="strata")
+    assert "strata" not in alone.figures

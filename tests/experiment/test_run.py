@@ -17,6 +17,7 @@ from cervispine import run_experiment
 from cervispine.exceptions import DataError, LoadError, UsageError
 from cervispine.experiment import PRESETS, Experiment
 from cervispine.phantom import PhantomCohort
+from cervispine.reporting import write_report
 
 FILE_FORMATS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "file-formats.md"
 
@@ -129,6 +130,29 @@ def test_the_report_reads_alone_and_names_nobody(finished: Experiment) -> None:
     assert "<script" not in page
     for study in finished.parts["test"]:
         assert study.patient not in page
+
+
+def test_the_report_is_made_again_from_what_was_saved(finished: Experiment, tmp_path: Path) -> None:
+    # Neither images nor networks, so nothing can be computed.
+    left = shutil.ignore_patterns("phantom", "cache", "models", "report.html", ".lock")
+    again = write_report(shutil.copytree(finished.folder, tmp_path / "run", ignore=left))
+    assert again.read_bytes() == finished.report.read_bytes()
+
+
+def test_the_manifest_says_who_is_in_each_part_and_what_was_checked(finished: Experiment) -> None:
+    manifest = json.loads((finished.folder / "manifest.json").read_text())
+    for part, cohort in finished.parts.items():
+        said = manifest["participants"][part]
+        assert said["patients"] == len(cohort)
+        assert said["classes"] == manifest["parts"][part]
+        assert sum(said["scanners"].values()) == said["series"] == len(cohort)
+        assert sum(said["sex"].values()) == len(cohort)
+    assert manifest["cohort"]["patients"] == 24
+    assert {tuple(check["parts"]) for check in manifest["checks"]} == {
+        ("train", "validation"), ("train", "test"), ("validation", "test")
+    }  # fmt: skip
+    assert {n for check in manifest["checks"] for n in check["shared"].values()} == {0}
+    assert set(manifest["models"]) == {"resnet34"}
 
 
 def test_the_same_seed_gives_the_same_figures_whatever_the_files_are_called(

@@ -1,4 +1,4 @@
-"""The cases that a report shows: the surest right and the surest wrong, as the network saw them."""
+"""The cases that a report shows: those to learn from, as the network saw them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.image import imread
 
-from cervispine import Cohort, Predictions, Study
-from cervispine.reporting import save_cases
-from cervispine.reporting.cases import COLUMNS
+from cervispine import Cohort, Predictions, ReaderTable, Study
+from cervispine.reporting import choose_cases, save_cases
+from cervispine.reporting.cases import COLUMNS, KINDS, Case
 
 #: Label and probability of each study, in order: surest right, surest wrong, and the others.
 READ = [
@@ -58,22 +59,60 @@ def predictions(test: Cohort) -> Predictions:
     )
 
 
+def readers(test: Cohort, wrong: dict[str, set[str]]) -> ReaderTable:
+    """Three readers who are right but for the patients named."""
+    rows = [
+        (study.patient, reader, study.label ^ (study.patient in errors))
+        for reader, errors in wrong.items()
+        for study in test
+    ]
+    return ReaderTable.from_frame(pd.DataFrame(rows, columns=["patient", "reader", "call"]))
+
+
+def chosen(test: Cohort, model: str = "resnet34", table: ReaderTable | None = None) -> list[Case]:
+    return choose_cases(test, {"first": predictions(test), model: predictions(test)}, table)
+
+
 def saved(folder: Path, test: Cohort, model: str = "resnet34") -> list[dict[str, str]]:
-    save_cases(folder, test, predictions(test), Ramps(), model=model)  # type: ignore[arg-type]
+    save_cases(folder, chosen(test, model), Ramps())  # type: ignore[arg-type]
     return list(csv.DictReader(io.StringIO((folder / "cases.csv").read_text())))
 
 
-def test_the_two_surest_of_each_kind_are_taken(tmp_path: Path) -> None:
+def test_the_most_instructive_come_first_and_none_twice() -> None:
+    test = cohort()
+    wrong = {"a": {"P01", "P09"}, "b": {"P01", "P06"}, "c": {"P06", "P08"}}
+    cases = chosen(test, table=readers(test, wrong))
+    assert [(case.kind, case.study.patient) for case in cases] == [
+        ("missed", "P03"), ("missed", "P05"), ("missed", "P04"),
+        ("false alarm", "P09"), ("false alarm", "P11"), ("false alarm", "P10"),
+        # Two of three readers erred in both; the network was surer of the first.
+        ("found where most readers erred", "P06"), ("found where most readers erred", "P01"),
+        ("right, and nearly not", "P07"), ("right, and nearly not", "P02"),
+        ("surely found", "P00"), ("surely left alone", "P08"),
+    ]  # fmt: skip
+    assert list(dict.fromkeys(case.kind for case in cases)) == list(KINDS)
+    by_patient = {case.study.patient: case for case in cases}
+    assert by_patient["P01"].readers == "1 of 3 called OPLL"
+    assert by_patient["P06"].readers == "2 of 3 called OPLL"
+    assert by_patient["P01"].models == "first 0.70, resnet34 0.70"
+
+
+def test_without_readers_nothing_is_said_of_them() -> None:
+    cases = chosen(cohort())
+    assert {case.readers for case in cases} == {""}
+    assert "found where most readers erred" not in {case.kind for case in cases}
+
+
+def test_pictures_and_table_are_of_the_same_cases(tmp_path: Path) -> None:
     rows = saved(tmp_path / "cases", cohort())
     assert tuple(rows[0]) == COLUMNS
-    assert [(row["truth"], row["call"], row["patient"], row["score"]) for row in rows] == [
-        ("OPLL", "OPLL", "P00", "0.950"), ("OPLL", "OPLL", "P02", "0.800"),
-        ("OPLL", "DSS", "P03", "0.050"), ("OPLL", "DSS", "P05", "0.200"),
-        ("DSS", "DSS", "P06", "0.010"), ("DSS", "DSS", "P08", "0.100"),
-        ("DSS", "OPLL", "P09", "0.990"), ("DSS", "OPLL", "P11", "0.600"),
-    ]  # fmt: skip
     assert {row["type"] for row in rows if row["truth"] == "OPLL"} == {"mixed"}
     assert {row["type"] for row in rows if row["truth"] == "DSS"} == {""}
+    assert {(row["kind"], row["truth"], row["call"]) for row in rows[:6]} == {
+        ("missed", "OPLL", "DSS"), ("false alarm", "DSS", "OPLL")
+    }  # fmt: skip
+    assert rows[0]["score"] == "0.050"
+    assert {row["threshold"] for row in rows} == {"0.500"}
     pictures = {path.name for path in (tmp_path / "cases").glob("*.png")}
     assert pictures == {row["file"] for row in rows}
     assert len(pictures) == len(rows)
@@ -81,7 +120,7 @@ def test_the_two_surest_of_each_kind_are_taken(tmp_path: Path) -> None:
 
 def test_a_picture_is_the_middle_slice_and_its_name_names_nobody(tmp_path: Path) -> None:
     rows = saved(tmp_path, cohort(), model="other:resnet34")
-    assert rows[0]["file"] == "other-resnet34-OPLL-called-OPLL-1.png"
+    assert rows[0]["file"] == "other-resnet34-missed-1.png"
     for row in rows:
         assert row["patient"] not in row["file"]
         picture = imread(tmp_path / row["file"])
@@ -95,12 +134,9 @@ def test_a_picture_is_the_middle_slice_and_its_name_names_nobody(tmp_path: Path)
 
 def test_a_mark_is_written_into_every_picture(tmp_path: Path) -> None:
     for folder, mark in (("plain", ""), ("marked", "synthetic")):
-        save_cases(
-            tmp_path / folder, cohort(), predictions(cohort()), Ramps(),  # type: ignore[arg-type]
-            model="m", mark=mark,
-        )  # fmt: skip
+        save_cases(tmp_path / folder, chosen(cohort()), Ramps(), mark=mark)  # type: ignore[arg-type]
     pictures = list((tmp_path / "plain").glob("*.png"))
-    assert len(pictures) == 8
+    assert len(pictures) == 12
     for path in pictures:
         plain, marked = imread(path), imread(tmp_path / "marked" / path.name)
         changed = (plain != marked).any(axis=2)
@@ -108,13 +144,12 @@ def test_a_mark_is_written_into_every_picture(tmp_path: Path) -> None:
         assert not changed[: len(changed) // 2].any()
 
 
-def test_kinds_that_do_not_occur_are_left_out(tmp_path: Path) -> None:
+def test_kinds_that_do_not_occur_are_left_out() -> None:
     test = cohort().where(lambda study: study.patient in ("P00", "P06"))
     both = Predictions(
         patients=test.patients, probabilities=np.array([0.9, 0.1]), threshold=0.5, model="m"
     )
-    save_cases(tmp_path, test, both, Ramps(), model="m")  # type: ignore[arg-type]
-    assert len(list(tmp_path.glob("*.png"))) == 2
+    assert [case.kind for case in choose_cases(test, {"m": both})] == ["right, and nearly not"] * 2
 
 
 @pytest.mark.parametrize("start", "=+-@")

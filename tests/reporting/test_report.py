@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+import cervispine
 from cervispine import Comparison
 from cervispine.exceptions import DataError, ResourceError
 from cervispine.reporting import write_report
+from cervispine.reporting.figures import MARK_COLOUR
 from cervispine.reporting.published import PUBLISHED
 
 Make = Callable[..., Any]
@@ -67,10 +69,19 @@ class Page(HTMLParser):
         return {tag for tag, _ in self.elements}
 
 
+def described(patients: int) -> dict[str, Any]:
+    """What is said of a part."""
+    return {
+        "patients": patients, "studies": patients, "series": patients, "scanners": {},
+        "classes": {"OPLL": patients},
+    }  # fmt: skip
+
+
 def case(**values: str) -> dict[str, str]:
     usual = {
-        "file": "one.png", "patient": "patient-00", "truth": "OPLL", "type": "continuous",
-        "call": "DSS", "score": "0.123",
+        "file": "one.png", "patient": "patient-00", "kind": "missed", "truth": "OPLL",
+        "type": "continuous", "call": "DSS", "score": "0.123", "threshold": "0.500",
+        "models": "resnet34 0.12", "readers": "1 of 2 called OPLL",
     }  # fmt: skip
     return usual | values
 
@@ -86,40 +97,139 @@ def test_whatever_comes_from_data_is_escaped(make_comparison: Make, make_run: Ma
     page = written(
         make_run(
             comparison,
-            cases=(case(type=HOSTILE),),
-            configuration={"preset": HOSTILE, "seed": HOSTILE},
-            versions={"torch": HOSTILE},
+            cases=(case(type=HOSTILE, models=HOSTILE, readers=HOSTILE),),
+            configuration={"preset": HOSTILE, "seed": HOSTILE, "loader": HOSTILE},
+            versions={"torch": HOSTILE, "cervispine": HOSTILE},
             preprocessor={HOSTILE: 1},
             classifier={"depth": HOSTILE},
             seconds={HOSTILE: 1.0},
             files={HOSTILE: HOSTILE},
-            parts={HOSTILE: {"OPLL": 1, "DSS": 2}},
+            participants={HOSTILE: described(24) | {"site": {HOSTILE: 24}}},
+            cohort=described(24) | {"site": {HOSTILE: 24}},
+            models={
+                HOSTILE: {
+                    "backbone": HOSTILE,
+                    "epoch": 1,
+                    "epochs": 1,
+                    "precision": HOSTILE,
+                    "device": HOSTILE,
+                    "threshold": 0.5,
+                }
+            },
+            checks=[{"parts": [HOSTILE, "b"], "shared": {HOSTILE: 0}, "look_alikes": 0}],
         )
     )
     assert not page.tags() & {"script", "b", "iframe", "object", "embed", "form", "base", "link"}
     assert not [name for _, attributes in page.elements for name in attributes if name[:2] == "on"]
     # A dozen places show it, each as the text that it is.
-    assert page.text.count("<script>alert('1')</script> & ") > 12
+    assert page.text.count("<script>alert('1')</script> & ") > 20
     in_tables = {cell for table in page.tables for row in table for cell in row}
     assert {HOSTILE, HOSTILE + "2"} <= in_tables
 
 
-def test_nothing_is_fetched(comparison: Comparison, make_run: Make) -> None:
+def test_nothing_is_fetched_and_nothing_runs(comparison: Comparison, make_run: Make) -> None:
     run = make_run(comparison, synthetic=True, cases=(case(), case(file="two.png")))
     page = written(run)
-    sources = [attributes["src"] for tag, attributes in page.elements if tag == "img"]
-    assert len(sources) == 2
-    for source in sources:
-        start, content = str(source).split(",")
-        assert start == "data:image/png;base64"
-        assert base64.b64decode(content) == (run / "cases" / "one.png").read_bytes()
-    assert not page.tags() & {"script", "link", "iframe", "image", "base"}
+    sources = [str(attributes["src"]) for tag, attributes in page.elements if tag == "img"]
+    kinds = [source.split(",")[0] for source in sources]
+    assert kinds.count("data:image/png;base64") == 2
+    assert kinds.count("data:image/svg+xml;base64") == len(comparison.figures) + 1 == 6
+    assert len(kinds) == 8
+    contents = {base64.b64decode(source.split(",")[1]) for source in sources}
+    assert (run / "cases" / "one.png").read_bytes() in contents
+    for kind in (*comparison.figures, "history"):
+        assert (run / "figures" / f"{kind}.svg").read_bytes() in contents
+    assert not page.tags() & {"script", "link", "iframe", "image", "base", "object", "embed"}
     for tag, attributes in page.elements:
         for name in ("href", "xlink:href", "srcset", "data", "poster", "action", "background"):
             assert (attributes.get(name) or "#").startswith("#"), (tag, name)
     raw = (run / "report.html").read_text()
-    assert "@import" not in raw
-    assert set(re.findall(r"url\((.)", raw)) <= {"#"}
+    assert not re.search(r"@import|url\(|https?://|//[a-z]+\.", raw)
+
+
+def test_who_hears_or_types_finds_everything(comparison: Comparison, make_run: Make) -> None:
+    page = written(make_run(comparison, synthetic=True, cases=(case(),)))
+    tags = [tag for tag, _ in page.elements]
+    for landmark in ("header", "nav", "main", "footer", "h1"):
+        assert tags.count(landmark) == 1, landmark
+    ids = [str(each["id"]) for _, each in page.elements if "id" in each]
+    assert len(set(ids)) == len(ids)
+    targets = {str(each["href"])[1:] for tag, each in page.elements if tag == "a"}
+    assert targets <= set(ids)
+    assert {each["aria-labelledby"] for tag, each in page.elements if tag == "section"} <= set(ids)
+    # The first thing that the keyboard reaches goes past the contents.
+    assert next(each for tag, each in page.elements if tag == "a")["href"] == "#main"
+    assert [each for tag, each in page.elements if tag == "img" and not each.get("alt")] == []
+    assert {each.get("scope") for tag, each in page.elements if tag == "th"} == {
+        "col", "row", "colgroup"
+    }  # fmt: skip
+    # What scrolls can be reached and says what it is.
+    scrolled = [each for _, each in page.elements if each.get("class") in ("wide", "figure")]
+    assert len(scrolled) > 10
+    for each in scrolled:
+        assert (each["tabindex"], each["role"]) == ("0", "region")
+        assert each["aria-label"]
+    assert ("html", {"lang": "en"}) in page.elements
+
+
+def test_text_stands_out_from_its_ground() -> None:
+    style = (Path(cervispine.__file__).parent / "reporting/templates/report.css").read_text()
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", style))
+    for text in ("ink", "soft", "link", "warn"):
+        for ground in ("paper", "tint"):
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    assert contrast(colours["warn"], colours["warn-tint"]) >= 4.5
+    assert contrast("#ffffff", MARK_COLOUR) >= 4.5
+    assert colours["warn"] == MARK_COLOUR
+    # Of what is not text: edges of boxes, and the bars of right and wrong.
+    for edge in ("edge", "right", "wrong"):
+        assert contrast(colours[edge], colours["paper"]) >= 3, edge
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of WCAG 2.2."""
+
+    def luminance(colour: str) -> float:
+        shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        red, green, blue = (
+            share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+            for share in shares
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_a_heat_map_stands_beside_its_case(comparison: Comparison, make_run: Make) -> None:
+    run = make_run(comparison, cases=(case(), case(file="two.png")))
+    assert "no heat maps were saved" in written(run).text
+    (run / "heatmaps").mkdir()
+    (run / "heatmaps" / "two.png").write_bytes(b"a heat map")
+    page = written(run)
+    address = f"data:image/png;base64,{base64.b64encode(b'a heat map').decode()}"
+    maps = [each for tag, each in page.elements if tag == "img" and each["src"] == address]
+    assert [each["alt"] for each in maps] == ["Heat map of the same slice"]
+    assert "no heat maps were saved" not in page.text
+
+
+def test_the_most_instructive_case_is_first(comparison: Comparison, make_run: Make) -> None:
+    kinds = ("surely found", "false alarm", "missed")
+    page = written(make_run(comparison, cases=tuple(case(kind=kind) for kind in kinds)))
+    shown = [kind.capitalize() + "." for kind in reversed(kinds)]
+    assert sorted(shown, key=page.text.index) == shown
+
+
+@pytest.mark.parametrize("file", ["../manifest.json", "../../secret.png", "/etc/passwd", "a/b.png"])
+def test_no_picture_is_taken_from_elsewhere(
+    comparison: Comparison, make_run: Make, tmp_path: Path, file: str
+) -> None:
+    (tmp_path / "secret.png").write_bytes(b"not yours")
+    run = make_run(comparison, cases=(case(),))
+    table = run / "cases" / "cases.csv"
+    table.write_text(table.read_text().replace("one.png", file))
+    with pytest.raises(DataError, match="RUN_INCOMPLETE"):
+        write_report(run)
 
 
 def test_nobody_is_named(comparison: Comparison, make_run: Make, patients: tuple[str, ...]) -> None:
@@ -130,13 +240,17 @@ def test_nobody_is_named(comparison: Comparison, make_run: Make, patients: tuple
     assert [patient for patient in patients if patient in raw] == []
 
 
-def test_each_figure_has_its_interval(comparison: Comparison, make_run: Make) -> None:
-    page = written(make_run(comparison))
-    for model in comparison.models.values():
-        area = f"{model.auc.value:.3f} ({model.auc.low:.3f} to {model.auc.high:.3f})"
-        assert f"{model.name} reached an AUC of {area}" in page.text
-    told = " ".join(page.text.split())
-    shown = "the networks had a sensitivity of {} and a specificity of {}; the 2 readers {} and {}."
+def test_two_sentences_say_what_was_asked_and_found(comparison: Comparison, make_run: Make) -> None:
+    told = " ".join(written(make_run(comparison)).text.split())
+    assert (
+        "Can resnet34 and resnet50 tell OPLL from degenerative stenosis on sagittal MRI of the "
+        "neck as well as 2 readers on the same patients, shown 24 patients that they were not "
+        "trained on (12 OPLL, 12 stenosis)?" in told
+    )
+    areas = [
+        f"{model.auc.value:.3f} ({model.auc.low:.3f} to {model.auc.high:.3f}) for {name}"
+        for name, model in comparison.models.items()
+    ]
     rates = []
     for raters in (comparison.models, comparison.readers):
         for figure in ("sensitivity", "specificity"):
@@ -144,7 +258,30 @@ def test_each_figure_has_its_interval(comparison: Comparison, make_run: Make) ->
             rates.append(
                 " to ".join(dict.fromkeys(f"{end:.3f}" for end in (min(values), max(values))))
             )
-    assert shown.format(*rates) in told
+    assert (
+        "The area under the ROC curve was {} and {}; with thresholds chosen beforehand sensitivity "
+        "was {} and specificity {}, of 2 readers {} and {}; of 8 differences in these between a "
+        "network and a reader 0 favoured the network and 0 the reader at p < 0.05 after "
+        "correction.".format(*areas, *rates)
+        in told
+    )
+
+
+def test_whom_the_differences_favour_is_counted(comparison: Comparison, make_run: Make) -> None:
+    run = make_run(comparison)
+    content = json.loads((run / "comparison.json").read_text())
+    pairs = [
+        pair for pair in content["model_against_reader"]
+        if pair["endpoint"] in ("sensitivity", "specificity")
+    ]  # fmt: skip
+    for pair, value in zip(pairs[:3], (0.2, -0.2, -0.1), strict=True):
+        pair["adjusted_p_value"], pair["difference"]["value"] = 0.01, value
+    (run / "comparison.json").write_text(json.dumps(content))
+    assert "1 favoured the network and 2 the reader" in " ".join(written(run).text.split())
+
+
+def test_each_figure_has_its_interval(comparison: Comparison, make_run: Make) -> None:
+    page = written(make_run(comparison))
     paper = next(table for table in page.tables if "published, other data" in table[0])
     for row, model in zip(paper[2:], comparison.models.values(), strict=True):
         estimates = (model.auc, model.accuracy, model.sensitivity, model.specificity)
@@ -165,11 +302,11 @@ def test_readers_without_calls_have_no_sensitivity_to_tell(
     first, second = (rater for rater in content["raters"] if rater["kind"] == "reader")
     first["sensitivity"] = first["specificity"] = None
     (run / "comparison.json").write_text(json.dumps(content))
-    only = f"{second['sensitivity']['value']:.3f} and {second['specificity']['value']:.3f}."
-    assert f"the 2 readers {only}" in " ".join(written(run).text.split())
+    only = f"{second['sensitivity']['value']:.3f} and {second['specificity']['value']:.3f};"
+    assert f"of 2 readers {only}" in " ".join(written(run).text.split())
     second["sensitivity"] = second["specificity"] = None
     (run / "comparison.json").write_text(json.dumps(content))
-    assert "the 2 readers" not in written(run).text
+    assert "of 2 readers" not in written(run).text
 
 
 def test_a_column_without_anything_is_left_out(comparison: Comparison, make_run: Make) -> None:
@@ -189,7 +326,7 @@ def test_an_interval_and_a_name_are_never_broken(comparison: Comparison, make_ru
     assert [cell] in next(table for table in page.tables if table[0] == ["rater"])
     raw = (run / "report.html").read_text()
     assert '<span class="whole">surgeon-1-b</span> 0.9 <span class="whole">(-0.1 to 0.99)</span> ' \
-        "a &lt; b (Youden)</td>" in raw  # fmt: skip
+        "a &lt; b (Youden)</th>" in raw  # fmt: skip
     assert ".whole { white-space: nowrap; }" in raw
 
 
@@ -218,9 +355,10 @@ def test_phantoms_are_called_phantoms_and_patients_patients(
     assert bool(banner) == synthetic
     for words in (
         "Phantom study", "Synthetic phantoms. Every image", "stenosis on phantoms?",
-        "read 24\nphantoms", "the\n2 simulated readers", "Each simulated reader is a point",
+        "shown 24 synthetic phantoms", "2 simulated readers", "Each simulated reader is a point",
         "this run, on phantoms", "one is of patients, one of\nphantoms", "Synthetic phantom: OPLL",
         "on the same phantoms", "no person read anything", "phantoms, n_opll 10",
+        "Simulated readers: 1 of 2", "72 phantoms",
     ):  # fmt: skip
         assert (words in page.text) == synthetic, words
     assert (re.search("phantom|simulated|synthetic", page.text, re.IGNORECASE) is None) != synthetic
@@ -244,23 +382,32 @@ def test_a_part_that_is_missing_is_left_out(
     parameters: dict[str, Any], headings: set[str],
 ) -> None:  # fmt: skip
     whole = written(make_run(comparison, cases=(case(),)))
-    assert headings | {"A few cases"} <= set(re.findall(r"^.+$", whole.text, re.MULTILINE))
+    assert headings | {"Cases to learn from"} <= set(re.findall(r"^.+$", whole.text, re.MULTILINE))
     shutil.rmtree(tmp_path / "run")
     page = written(make_run(make_comparison(**parameters)))
     left = set(re.findall(r"^.+$", page.text, re.MULTILINE))
-    assert not (headings | {"A few cases"}) & left
+    assert not (headings | {"Cases to learn from"}) & left
     assert {"The cohort", "All raters", "How it was made"} <= left
 
 
 def test_the_account_of_files_and_parts_is_told(comparison: Comparison, make_run: Make) -> None:
-    parts = {"train": {"OPLL": 11, "DSS": 22}, "test": {"OPLL": 3, "DSS": 4}}
-    page = written(make_run(comparison, parts=parts))
-    account = "130 files were found = 120 used + 4 rejected\n+ 6 ignored"
-    assert account in page.text
-    assert ["train", "11", "22", "33"] in page.tables[0]
-    assert ["test", "3", "4", "7"] in page.tables[0]
+    page = written(make_run(comparison))
+    assert "130 files were found = 120 used + 4 rejected\n+ 6 ignored" in page.text
+    left = ("4 files rejected", "4 GEOMETRY_MISSING", "6 files ignored", "6 PLANE_OTHER")
+    for words in (*left, "120 files used", "72 patients", "train: 24", "12 OPLL, 12 DSS"):
+        assert words in page.text, words
+    who, checks = page.tables[:2]
+    assert who[0] == ["characteristic", "train", "validation", "test", "together"]
+    assert ["OPLL", *["12 (50 %)"] * 3, "36 (50 %)"] in who
+    assert ["sex F", *["12 (50 %)"] * 3, "36 (50 %)"] in who
+    assert ["series of Siemens, 3 T", *["24 (100 %)"] * 3, "72 (100 %)"] in who
+    assert ["age, median (quartiles)", *["62 (55 to 68)"] * 4] in who
+    assert checks == [
+        ["parts", "the same patient", "the same pixel hash", "pictures that look alike"],
+        ["train and test", "0", "0", "0"],
+    ]
     for note in comparison.notes:
-        assert note in page.text
+        assert note[1:] in page.text
 
 
 @pytest.mark.parametrize(
@@ -296,8 +443,8 @@ def test_depth_is_judged_whichever_way_it_came_out(
 
 @pytest.mark.parametrize(
     "name",
-    ["manifest.json", "comparison.json", "figures/roc.svg", "cases/cases.csv", "cases/one.png",
-     "tables/T1.csv"],
+    ["manifest.json", "comparison.json", "figures/roc.svg", "figures/flow.svg", "cases/cases.csv",
+     "cases/one.png", "tables/T1.csv"],
 )  # fmt: skip
 def test_a_run_that_lacks_a_file_is_refused(
     comparison: Comparison, make_run: Make, name: str
@@ -314,6 +461,7 @@ def test_a_run_that_lacks_a_file_is_refused(
     ("name", "content"),
     [
         ("manifest.json", '{"state": "started"}'),
+        ("manifest.json", '{"state": "finished"}'),
         ("manifest.json", "{}"),
         ("manifest.json", "[]"),
         ("manifest.json", '{"state": '),

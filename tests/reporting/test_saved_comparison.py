@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
 
 from cervispine import Comparison
 from cervispine.exceptions import ResourceError
 from cervispine.reporting import save_comparison
+from cervispine.reporting.figures import MARK_COLOUR
 
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
@@ -34,9 +38,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_every_table_and_every_figure_is_there(saved: Path, comparison: Comparison) -> None:
     tables = {f"tables/{name}.{end}" for name in comparison.tables() for end in ("csv", "tex")}
-    figures = {f"figures/{kind}.svg" for kind in comparison.figures}
+    figures = {f"figures/{kind}.{end}" for kind in comparison.figures for end in ("svg", "png")}
     assert set(files(saved)) == {"comparison.json", "comparison.txt", *tables, *figures}
-    assert {"figures/roc.svg", "figures/differences.svg"} <= figures
+    assert {"figures/roc.svg", "figures/differences.svg", "figures/strata.png"} <= figures
 
 
 def test_the_files_hold_what_the_comparison_says(saved: Path, comparison: Comparison) -> None:
@@ -70,13 +74,18 @@ def test_a_figure_is_one_file_whose_text_is_text(
         assert any(name in text for text in words), path.name
 
 
-def test_every_figure_bears_the_title_given(comparison: Comparison, tmp_path: Path) -> None:
-    save_comparison(comparison, tmp_path / "with", title="Synthetic phantoms")
+def test_every_figure_bears_its_mark(comparison: Comparison, tmp_path: Path) -> None:
+    save_comparison(comparison, tmp_path / "with", mark="Synthetic phantoms")
     save_comparison(comparison, tmp_path / "without")
     for kind in comparison.figures:
         name = f"figures/{kind}.svg"
         assert "Synthetic phantoms" in (tmp_path / "with" / name).read_text(), kind
         assert "Synthetic" not in (tmp_path / "without" / name).read_text(), kind
+        # In the picture itself, whatever it is copied from.
+        for folder, is_there in (("with", True), ("without", False)):
+            pixels = imread(tmp_path / folder / f"figures/{kind}.png")[..., :3]
+            marked = (np.abs(pixels - to_rgb(MARK_COLOUR)) < 0.02).all(axis=2)
+            assert (marked.mean() > 0.005) == is_there, (kind, folder)
 
 
 def test_no_patient_is_named(saved: Path, patients: tuple[str, ...]) -> None:

@@ -25,12 +25,12 @@ from cervispine.classification.inputs import (
 from cervispine.classification.memory import TrainedOn
 from cervispine.classification.networks import build_network
 from cervispine.classification.parameters import check_parameters, fingerprint
-from cervispine.classification.record import training_record
+from cervispine.classification.record import training_record, validated
 from cervispine.classification.training import Images, Recipe, margins_of, train
 from cervispine.evaluation import choose_threshold
 from cervispine.preprocessing import Preprocessor
 from cervispine.progress import progress
-from cervispine.records import Key, Predictions, Study
+from cervispine.records import Cohort, Key, Predictions, Study
 from cervispine.records.files import make_folder
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     trained_on_ : TrainedOn
         Hashes of the images it was fitted on, and of the patients where there was a key.
     record_ : dict
-        How it was trained: versions, device, precision, numbers of patients, best epoch.
+        How it was trained: versions, device, precision, who was in which part, best epoch, and
+        the figures of the validation part.
     """
 
     class_names: ClassVar[tuple[str, str]] = ("negative", "positive")
@@ -202,17 +203,18 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.engine_: Engine = torch_engine(network, preprocessor, device)
             margins = margins_of(self.engine_.network, validation.pixels, device, self.batch_size)
         self.temperature_ = fit_temperature(validation.truth, margins) if self.calibrate else 1.0
-        self.threshold_ = choose_threshold(
-            validation.truth, positive_probability(margins, self.temperature_), rule="youden"
-        )
+        probabilities = positive_probability(margins, self.temperature_)
+        self.threshold_ = choose_threshold(validation.truth, probabilities, rule="youden")
         self.classes_ = np.array([0, 1])
         self.preprocessor_ = preprocessor
         self.module_ = network
         self.device_ = device
         self.history_ = trained.history
         self.record_ = training_record(
-            self.backbone, self.epochs, recipe, studies, truth, held_out, trained.best_epoch
-        )
+            self.backbone, self.epochs, recipe, studies, truth, held_out, trained.best_epoch,
+            intake=X.intake if isinstance(X, Cohort) else None,
+        )  # fmt: skip
+        self.record_["validated"] = validated(validation.truth, probabilities, self.threshold_)
         self.trained_on_ = TrainedOn.of(studies, key)
         return self
 

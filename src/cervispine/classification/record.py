@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from cervispine.backbones import find_backbone
 from cervispine.classification.inputs import loaders_of
 from cervispine.classification.training import Recipe
-from cervispine.records import Study
+from cervispine.evaluation import auc, proportion
+from cervispine.records import IntakeReport, Study
+from cervispine.records.describing import describe
 
-__all__ = ["training_record"]
+__all__ = ["training_record", "validated"]
 
 
 def training_record(
@@ -25,8 +28,10 @@ def training_record(
     truth: NDArray[np.int64],
     held_out: NDArray[np.bool_],
     best_epoch: int,
+    *,
+    intake: IntakeReport | None = None,
 ) -> dict[str, Any]:
-    """Return versions, device, precision, seed and numbers of patients, as JSON can hold them.
+    """Return versions, device, precision, seed and who was in which part, as JSON can hold them.
 
     Parameters
     ----------
@@ -36,6 +41,8 @@ def training_record(
         What it was trained on, and which of it was the validation part.
     best_epoch
         The epoch whose weights were kept, counted from 0.
+    intake
+        What became of the files, where that is known.
     """
     from cervispine import __version__
 
@@ -57,4 +64,45 @@ def training_record(
         "validation_patients": len(set(patients[held_out])),
         "positive": int(truth.sum()),
         "negative": int((1 - truth).sum()),
+        "training": describe(_among(studies, ~held_out)),
+        "validation": describe(_among(studies, held_out)),
+        "intake": None if intake is None else intake.to_dict(),
+        "split_sha256": _split_hash(studies, held_out),
     }
+
+
+def validated(
+    truth: NDArray[np.int64], probabilities: NDArray[np.float64], threshold: float
+) -> dict[str, Any]:
+    """Return the figures of the validation part with 95 % intervals, as JSON can hold them.
+
+    Parameters
+    ----------
+    truth, probabilities
+        (n,): 0/1, and the calibrated probability of the positive class.
+    threshold
+        Chosen on the same part: the figures flatter the model.
+    """
+    called = probabilities >= threshold
+    return {
+        "auc": auc(truth, probabilities).to_dict(),
+        "sensitivity": _share(called[truth == 1]),
+        "specificity": _share(~called[truth == 0]),
+    }
+
+
+def _share(right: NDArray[np.bool_]) -> dict[str, Any]:
+    return proportion(int(right.sum()), len(right)).to_dict()
+
+
+def _among(studies: Sequence[Study], chosen: NDArray[np.bool_]) -> list[Study]:
+    return [study for study, is_chosen in zip(studies, chosen, strict=True) if is_chosen]
+
+
+def _split_hash(studies: Sequence[Study], held_out: NDArray[np.bool_]) -> str:
+    """Return the SHA-256 of ``uid part`` of each study, a line each, in order of the UIDs."""
+    lines = sorted(
+        f"{study.uid} {'validation' if is_out else 'train'}\n"
+        for study, is_out in zip(studies, held_out, strict=True)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,13 +33,17 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound="Classifier")
 
-__all__ = ["export_classifier", "load_classifier", "save_classifier"]
+__all__ = ["export_classifier", "load_classifier", "save_classifier", "save_test"]
 
 FORMAT = "cervispine/model"
 VERSION = 1
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TRAINED_ON = "trained_on.json"
+HISTORY = "training.json"
+TESTED = "tested.json"
+TESTED_FORMAT = "cervispine/tested"
+CARD = "README.md"
 
 #: No configuration that cervispine writes comes near this many bytes.
 LARGEST_CONFIG = 1_000_000
@@ -49,8 +54,7 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
     make_folder(folder)
     weights = _weights_of(classifier)
     write_bytes(folder / WEIGHTS, weights)
-    write_json(folder / "training.json", {"epochs": list(classifier.history_)})
-    write_text(folder / "README.md", model_card(classifier))
+    write_json(folder / HISTORY, {"epochs": list(classifier.history_)})
     trained_on = json.dumps(classifier.trained_on_.to_dict(), indent=1).encode()
     write_bytes(folder / TRAINED_ON, trained_on)
     config = {
@@ -58,6 +62,7 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
         "version": VERSION,
         "class": type(classifier).__name__,
         "class_names": list(classifier.class_names),
+        "intended_use": classifier.intended_use,
         "parameters": plain_parameters(classifier),
         "preprocessing": classifier.preprocessor_.settings(),
         "threshold": classifier.threshold_,
@@ -66,6 +71,9 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
         "trained_on_sha256": hashlib.sha256(trained_on).hexdigest(),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
+    # A test was of the weights that were there before.
+    (folder / TESTED).unlink(missing_ok=True)
+    write_text(folder / CARD, model_card(config, classifier.history_))
     write_json(folder / CONFIG, config)
     return folder
 
@@ -89,6 +97,32 @@ def export_classifier(classifier: Classifier, folder: Path) -> Path:
     elif _read_config(folder)["weights_sha256"] != weights_sha256:
         raise UsageError("the folder holds another model", where=str(folder), code="RUN_EXISTS")
     return export_network(classifier, folder, weights_sha256)
+
+
+def save_test(folder: str | Path, tested: Mapping[str, Any]) -> None:
+    """Write the figures of a test beside a saved model, and its model card anew with them.
+
+    Parameters
+    ----------
+    folder
+        Of the model.
+    tested
+        ``figures`` of the model by name (``auc``, ``sensitivity`` ...), each an estimate as
+        :meth:`Estimate.to_dict` gives it; ``strata``: its figures by level; ``participants``: who
+        was in the test part, as :func:`~cervispine.records.describing.describe` gives it;
+        ``intake``: what became of the files; ``data_sha256`` and ``split_sha256`` of the run.
+
+    Raises
+    ------
+    ModelFormatError
+        The folder does not hold a model.
+    ResourceError
+        When the folder cannot be written.
+    """
+    folder = Path(folder)
+    config, history = _read_config(folder), _read_history(folder)
+    write_json(folder / TESTED, {"format": TESTED_FORMAT, "version": VERSION, **tested})
+    write_text(folder / CARD, model_card(config, history, tested))
 
 
 def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) -> C:
@@ -160,9 +194,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _read_history(folder: Path) -> tuple[dict[str, float], ...]:
     try:
-        return tuple(dict(epoch) for epoch in _read_json(folder, "training.json")["epochs"])
+        return tuple(dict(epoch) for epoch in _read_json(folder, HISTORY)["epochs"])
     except (TypeError, ValueError, KeyError) as error:
-        raise _refused(folder, "training.json is not what cervispine writes") from error
+        raise _refused(folder, f"{HISTORY} is not what cervispine writes") from error
 
 
 def _read_trained_on(folder: Path, config: dict[str, Any]) -> TrainedOn:

@@ -15,6 +15,7 @@ from cervispine.cli.messages import fault_of, show_logs, show_warning
 from cervispine.cli.plugins import backbones, doctor, loaders
 from cervispine.cli.power import power_app
 from cervispine.cli.reading import read_app
+from cervispine.cli.report import report
 from cervispine.cli.statistics import compare
 from cervispine.cli.study import experiment, export, predict, train
 from cervispine.exceptions import CervispineError, ResourceError
@@ -44,7 +45,7 @@ app = typer.Typer(
     ),
 )
 for command in (
-    experiment, phantom, index, train, predict, infer, export, explain, compare, backbones,
+    experiment, phantom, index, train, predict, infer, export, explain, compare, report, backbones,
     loaders, doctor,
 ):  # fmt: skip
     app.command()(command)

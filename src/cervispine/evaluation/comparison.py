@@ -264,6 +264,8 @@ class Comparison:
         kinds = ["roc"]
         if self.readers:
             kinds.append("differences")
+        if any(each.sensitivity or each.specificity for each in self.strata):
+            kinds.append("strata")
         if any(model.calibration is not None for model in self.models.values()):
             kinds += ["calibration", "decision"]
         return tuple(kinds)
@@ -324,13 +326,14 @@ class Comparison:
         kind
             ``"roc"``: the models' curves, and the readers as points with their intervals.
             ``"differences"``: a forest plot of each model minus each reader and the
-            readers' mean. ``"calibration"``: probability and share of positives.
+            readers' mean. ``"strata"``: sensitivity and specificity in each level, the
+            hardest first. ``"calibration"``: probability and share of positives.
             ``"decision"``: net benefit.
 
         Raises
         ------
         UsageError
-            Another kind, or nothing to draw: no reader for the differences, no
+            Another kind, or nothing to draw: no reader for the differences, no strata, no
             probabilities for the last two.
         """
         from cervispine.evaluation.plotting import plot_comparison

@@ -14,7 +14,7 @@ from typing import Any
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.tables import EMPTY, TITLES, table_rows
 
-__all__ = ["as_latex", "escape_latex"]
+__all__ = ["as_latex", "escape_latex", "latex_table"]
 
 # Longer than this it does not fit on a page, and runs on to the next.
 _ROWS_ON_A_PAGE = 40
@@ -52,22 +52,33 @@ def escape_latex(text: str) -> str:
 def as_latex(comparison: Comparison) -> dict[str, str]:
     """Return each table that has rows as LaTeX, by name."""
     return {
-        name: _table(name, rows, _foot(comparison, name))
+        name: latex_table(name, TITLES[name], rows, _foot(comparison, name))
         for name, rows in table_rows(comparison).items()
     }
 
 
-def _table(name: str, rows: Sequence[dict[str, Any]], foot: str) -> str:
+def latex_table(name: str, title: str, rows: Sequence[dict[str, Any]], foot: str) -> str:
+    """Return a table with its caption, its label ``tab:name`` and what it rests on below.
+
+    Parameters
+    ----------
+    name
+        Of the label; plain letters and figures.
+    title, foot
+        Caption, and text below; both are escaped.
+    rows
+        At least one; all with the same columns.
+    """
     columns = list(rows[0])
     shape = "".join(_alignment(column, [row[column] for row in rows]) for column in columns)
     head = _line(columns)
     body = "\n".join(_line(row.values()) for row in rows)
-    title = f"\\caption{{{escape_latex(TITLES[name])}}}\\label{{tab:{name}}}"
+    caption = f"\\caption{{{escape_latex(title)}}}\\label{{tab:{name}}}"
     small = "\\footnotesize\\setlength{\\tabcolsep}{3pt}"
     if len(rows) > _ROWS_ON_A_PAGE:
         parts = [
             f"{{{small}\n\\begin{{longtable}}{{{shape}}}",
-            f"{title} \\\\",
+            f"{caption} \\\\",
             f"\\toprule\n{head}\n\\midrule\n\\endhead",
             "\\bottomrule\n\\endfoot",
             body,
@@ -75,7 +86,7 @@ def _table(name: str, rows: Sequence[dict[str, Any]], foot: str) -> str:
         ]
     else:
         parts = [
-            f"\\begin{{table}}\n\\centering{small}\n{title}",
+            f"\\begin{{table}}\n\\centering{small}\n{caption}",
             f"\\begin{{tabular}}{{{shape}}}",
             f"\\toprule\n{head}\n\\midrule",
             body,

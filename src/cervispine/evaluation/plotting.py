@@ -1,4 +1,4 @@
-"""The figures: ROC curves with readers, differences, calibration, decision curves.
+"""The figures: ROC curves with readers, differences, strata, calibration, decision curves.
 
 Models differ in colour, line and marker, so that nothing rests on colour alone: the
 figures read in grey print and by people who see few colours.
@@ -23,9 +23,17 @@ if TYPE_CHECKING:
 
     from cervispine.evaluation.comparison import Comparison
 
-__all__ = ["KINDS", "figure_of", "new_axes", "plot_comparison", "plot_evaluation", "style_of"]
+__all__ = [
+    "KINDS",
+    "figure_of",
+    "new_axes",
+    "plot_comparison",
+    "plot_evaluation",
+    "reader_marker_of",
+    "style_of",
+]
 
-KINDS = ("roc", "differences", "calibration", "decision")
+KINDS = ("roc", "differences", "strata", "calibration", "decision")
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; dark first, for grey print.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -44,6 +52,10 @@ def plot_comparison(comparison: Comparison, kind: str, *, ax: Axes | None = None
         from cervispine.evaluation.forest import plot_differences
 
         return plot_differences(comparison, ax=ax)
+    if kind == "strata":
+        from cervispine.evaluation.levels import plot_levels
+
+        return plot_levels(comparison, ax=ax)
     return _plot(comparison.models, comparison.readers, kind, ax)
 
 
@@ -53,15 +65,16 @@ def figure_of(comparison: Comparison, kind: str) -> Figure:
 
     figure = Figure(layout="constrained")
     ax = plot_comparison(comparison, kind, ax=figure.subplots())
-    rows = len(ax.get_yticks()) if kind == "differences" else 0
+    rows = len(ax.get_yticks()) if kind in ("differences", "strata") else 0
     figure.set_size_inches(*size_of(kind, rows))
     return figure
 
 
 def size_of(kind: str, rows: int = 0) -> tuple[float, float]:
-    """Return width and height in inches; a forest plot is as high as its rows need."""
+    """Return width and height in inches; a plot of rows is as high as they need."""
     return {
         "differences": (6.5, 1.2 + 0.34 * rows),
+        "strata": (6.5, 1.2 + 0.75 * rows),
         "decision": (6.0, 4.5),
     }.get(kind, (5.5, 5.5))
 
@@ -86,6 +99,11 @@ def style_of(place: int) -> tuple[str, str | tuple[int, tuple[float, ...]], str]
         _LINES[place % len(_LINES)],
         _MARKERS[place % len(_MARKERS)],
     )
+
+
+def reader_marker_of(place: int) -> str:
+    """Return the marker of the reader at a place, alike in all figures."""
+    return _READERS[place % len(_READERS)]
 
 
 def _plot(
@@ -142,7 +160,7 @@ def _plot_roc(
                 zorder=5,
             )
     for place, (name, reader) in enumerate(readers.items()):
-        _draw_reader(ax, name, reader, _READERS[place % len(_READERS)])
+        _draw_reader(ax, name, reader, reader_marker_of(place))
     _draw_mean(ax, readers)
     ax.set(
         xlim=(-0.02, 1.02),

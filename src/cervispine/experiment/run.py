@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
 
 from cervispine.exceptions import UsageError
+from cervispine.experiment.account import account_of, model_folder, save_tests
 from cervispine.experiment.data import Source, hash_file, index_source, make_phantoms
 from cervispine.experiment.folder import RunFolder, read_split, write_split
 from cervispine.experiment.presets import Preset, find_preset
-from cervispine.records import CLASSES, Key
+from cervispine.records import Key
 from cervispine.records.files import write_text
 from cervispine.records.predictions import scores_table
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cervispine.evaluation import Comparison, ReaderTable
     from cervispine.preprocessing import Preprocessor
     from cervispine.records import Cohort, Manifest, Predictions
+    from cervispine.reporting.history import History
 
 __all__ = ["Experiment", "run_experiment"]
 
@@ -186,16 +187,19 @@ def run_experiment(
         cohort, manifest = index_source(run, source, allow_missing, progress)
         parts = _split(run, cohort, settings, split, stratify, allow_missing, seed)
         table = _readers(source, parts["test"])
-        preprocessor, predictions = _train(
+        preprocessor, predictions, histories = _train(
             run, parts, manifest, settings, backbones, secret, seed, progress
         )
         with run.timed("compare"):
             comparison = _compare(run, source, parts["test"], predictions, table)
-        with run.timed("report"):
-            _save_cases(run, source, parts["test"], predictions, preprocessor)
-            run.finish(_account(source, parts, settings))
-            report = write_report(run.path)
-        run.finish(_account(source, parts, settings))
+        account = account_of(source, parts, settings, manifest, predictions)
+        save_tests(run.path, account, comparison)
+        with run.timed("figures"):
+            _save_pictures(
+                run, source, account, parts["test"], predictions, table, preprocessor, histories
+            )
+        run.finish(account)
+        report = write_report(run.path)
     return Experiment(
         folder=run.path, parts=parts, predictions=predictions, comparison=comparison, report=report
     )
@@ -239,7 +243,7 @@ def _train(
     key: Key | None,
     seed: int,
     progress: bool | None,
-) -> tuple[Preprocessor, dict[str, Predictions]]:
+) -> tuple[Preprocessor, dict[str, Predictions], dict[str, History]]:
     """Train each backbone on the same patients and let it read the test part.
 
     A model folder that is there is a model that was finished; a checkpoint that is there is a
@@ -251,9 +255,10 @@ def _train(
     from cervispine.preprocessing import Preprocessor
 
     preprocessor = Preprocessor(**settings.preprocessor, cache=run.path / "cache")
-    predictions = {}
+    predictions: dict[str, Predictions] = {}
+    histories: dict[str, History] = {}
     for name in backbones:
-        folder = run.path / "models" / name.replace(":", "-")
+        folder = model_folder(run.path, name)
         unfinished = folder.with_name(f"{folder.name}.unfinished")
         with run.timed("verify"):
             refuse_changed([study for part in parts.values() for study in part], manifest)
@@ -282,7 +287,8 @@ def _train(
             # A model that was loaded knows the settings, not this run's cache.
             classifier.preprocessor_ = preprocessor
             predictions[name] = classifier.classify(parts["test"], key=key)
-    return preprocessor, predictions
+        histories[name] = classifier.history_
+    return preprocessor, predictions, histories
 
 
 def _compare(
@@ -293,7 +299,7 @@ def _compare(
     table: ReaderTable,
 ) -> Comparison:
     from cervispine.evaluation import Evaluator, Threshold
-    from cervispine.reporting import save_comparison
+    from cervispine.reporting import MARK, save_comparison
 
     write_text(run.path / "predictions.csv", scores_table(predictions.values()))
     truth = dict(zip(test.patients, test.labels.tolist(), strict=True))
@@ -313,41 +319,36 @@ def _compare(
     )
     if source.synthetic:
         comparison = attrs.evolve(comparison, notes=(SYNTHETIC, *comparison.notes))
-    save_comparison(comparison, run.path, title="Synthetic phantoms" if source.synthetic else "")
+    save_comparison(comparison, run.path, mark=MARK if source.synthetic else "")
     return comparison
 
 
-def _save_cases(
+def _save_pictures(
     run: RunFolder,
     source: Source,
+    account: Mapping[str, Any],
     test: Cohort,
     predictions: Mapping[str, Predictions],
+    table: ReaderTable,
     preprocessor: Preprocessor,
+    histories: Mapping[str, History],
 ) -> None:
-    from cervispine.reporting import save_cases
+    """Save what the report shows beside the comparison: who it was of, history and cases."""
+    from cervispine.reporting import (
+        MARK,
+        choose_cases,
+        save_cases,
+        save_flow,
+        save_history,
+        save_participants,
+    )
 
-    name, last = list(predictions.items())[-1]
+    figures = run.path / "figures"
+    mark = MARK if source.synthetic else ""
+    save_participants(account, run.path / "tables")
+    save_flow(account, figures, mark=mark)
+    kept = {name: each.provenance["best_epoch"] for name, each in predictions.items()}
+    save_history(histories, kept, figures, mark=mark)
+    cases = choose_cases(test, predictions, table if table.readers else None)
     mark = "synthetic phantom" if source.synthetic else ""
-    save_cases(run.path / "cases", test, last, preprocessor, model=name, mark=mark)
-
-
-def _account(source: Source, parts: Mapping[str, Cohort], settings: Preset) -> dict[str, Any]:
-    """Return what the manifest says of the data."""
-    intake = parts["test"].intake
-    assert intake is not None
-    return {
-        "synthetic": source.synthetic,
-        "phantom": settings.phantom if source.synthetic else None,
-        "preprocessor": settings.preprocessor,
-        "classifier": settings.classifier,
-        "intake": {
-            "found": intake.found,
-            "used": intake.used,
-            "rejected": intake.rejected,
-            "ignored": intake.ignored,
-        },
-        "parts": {
-            part: {CLASSES[label]: int(np.sum(cohort.labels == label)) for label in (1, 0)}
-            for part, cohort in parts.items()
-        },
-    }
+    save_cases(run.path / "cases", cases, preprocessor, mark=mark)

@@ -5,9 +5,11 @@ study          Series, Study and Volume: what is known of an examination, and it
 intake         Problem and IntakeReport: what became of every file that was found
 manifest       Manifest: which bytes a cohort was made of
 cohort         Cohort: an immutable sequence of studies, with labels, split and leakage
+describing     who a group of studies are, in counts that name nobody
 labels         labels.csv, and the vocabulary of labels
 predictions    Predictions: what a classifier says of studies
 tables         the CSV files that people bring: read strictly, every fault listed at once
+markdown       text and tables in Markdown
 files          writing files so that a reader never sees half of one
 pseudonyms     Key: short names for patients, which only the holder of the key can join
 """

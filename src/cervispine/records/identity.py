@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from cervispine.records.intake import Problem
 from cervispine.records.study import Study
 
-__all__ = ["appearance_of", "groups_of", "look_alikes", "shared_identities"]
+__all__ = [
+    "IDENTITIES",
+    "appearance_of",
+    "groups_of",
+    "leakage_code",
+    "look_alikes",
+    "shared_identities",
+]
 
 #: What two studies may share that makes them one group, never to be split.
 IDENTITIES = ("patient", "study UID", "frame of reference", "pixel hash")
@@ -58,7 +65,7 @@ def shared_identities(one: Sequence[Study], other: Sequence[Study]) -> list[Prob
                     holders[identity][side].append(study.uid)
         problems += [
             Problem(
-                code=f"LEAKAGE_{name.replace(' ', '_').upper()}",
+                code=leakage_code(name),
                 reason=f"the same {name} stands in both parts",
                 item=f"{_named(mine)} | {_named(theirs)}",
                 files=0,
@@ -67,6 +74,11 @@ def shared_identities(one: Sequence[Study], other: Sequence[Study]) -> list[Prob
             if mine and theirs
         ]
     return problems
+
+
+def leakage_code(identity: str) -> str:
+    """Return the code of a leak through one of the ``IDENTITIES``."""
+    return f"LEAKAGE_{identity.replace(' ', '_').upper()}"
 
 
 def appearance_of(image: NDArray[np.floating]) -> str:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -106,6 +106,32 @@ class IntakeReport:
             size = f"{files:6} files: " if files else ""
             lines.append(f"  {fate:8} {code:27} {size}{example.reason}")
         return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the account as JSON can hold it, without naming any item.
+
+        ``found``, ``used``, ``rejected``, ``ignored``: counts of files. ``reasons``: for each
+        fate and code its ``files`` and, as an example, the commonest ``reason``.
+        """
+        by_code: dict[tuple[str, str], list[Problem]] = {}
+        for problem in self.problems:
+            by_code.setdefault((problem.fate, problem.code), []).append(problem)
+        reasons = [
+            {
+                "fate": fate,
+                "code": code,
+                "files": sum(problem.files for problem in problems),
+                "reason": Counter(problem.reason for problem in problems).most_common(1)[0][0],
+            }
+            for (fate, code), problems in by_code.items()
+        ]
+        return {
+            "found": self.found,
+            "used": self.used,
+            "rejected": self.rejected,
+            "ignored": self.ignored,
+            "reasons": sorted(reasons, key=lambda each: (-each["files"], each["code"])),
+        }
 
     def to_csv(self, path: str | Path) -> None:
         """Write ``item,code,reason`` for everything rejected or ignored, a row an item."""

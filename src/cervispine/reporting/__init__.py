@@ -1,17 +1,36 @@
 """What people take away: tables, figures, a page.
 
-comparison   a comparison as JSON, tables (CSV) and figures (SVG)
-cases        a few instructive test cases as pictures
+figures      a figure as SVG and PNG, marked where it is of phantoms
+comparison   a comparison as JSON, tables (CSV, LaTeX) and figures
+flow         from the files found to the patients of each part
+participants who is in each part, as a table
+history      how the networks learned
+cases        the test cases from which there is most to learn
 published    what Qu et al. 2024 printed, always marked as theirs
 intake       intake.html: what became of every file, and what each study looks like
 thumbnails   the middle slice of a series as a small picture
 pages        a template to one offline page
+wording      what a run asked and found, and what it does not show, in sentences
 report       report.html, made from the files of a run alone, readable offline
 """
 
-from cervispine.reporting.cases import save_cases
+from cervispine.reporting.cases import choose_cases, save_cases
 from cervispine.reporting.comparison import save_comparison
+from cervispine.reporting.figures import MARK
+from cervispine.reporting.flow import save_flow
+from cervispine.reporting.history import save_history
 from cervispine.reporting.intake import save_intake
+from cervispine.reporting.participants import save_participants
 from cervispine.reporting.report import write_report
 
-__all__ = ["save_cases", "save_comparison", "save_intake", "write_report"]
+__all__ = [
+    "MARK",
+    "choose_cases",
+    "save_cases",
+    "save_comparison",
+    "save_flow",
+    "save_history",
+    "save_intake",
+    "save_participants",
+    "write_report",
+]

@@ -1,26 +1,24 @@
-"""A comparison as JSON, tables (CSV, LaTeX) and figures (SVG)."""
+"""A comparison as JSON, tables (CSV, LaTeX) and figures (SVG, PNG)."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cervispine.records.files import make_folder, write_bytes, write_json, write_text
+from cervispine.records.files import make_folder, write_json, write_text
+from cervispine.reporting.figures import save_figure
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from cervispine.evaluation import Comparison
 
 __all__ = ["save_comparison"]
 
 
-def save_comparison(comparison: Comparison, folder: Path, *, title: str = "") -> None:
+def save_comparison(comparison: Comparison, folder: Path, *, mark: str = "") -> None:
     """Write ``comparison.json``, ``comparison.txt``, ``tables/`` and ``figures/``.
 
-    The tables are CSV and LaTeX; the figures (SVG) are ``roc`` and, where there is something
-    to draw, ``differences``, ``calibration`` and ``decision``.
+    The tables are CSV and LaTeX; the figures (SVG and PNG) are ``roc`` and, where there is
+    something to draw, ``differences``, ``strata``, ``calibration`` and ``decision``.
 
     Parameters
     ----------
@@ -28,8 +26,8 @@ def save_comparison(comparison: Comparison, folder: Path, *, title: str = "") ->
         What is saved.
     folder
         Where; it is made when it is not there.
-    title
-        Stands above every figure, for instance that it is of phantoms.
+    mark
+        Stands in every figure, for instance that it is of phantoms.
 
     Raises
     ------
@@ -47,17 +45,4 @@ def save_comparison(comparison: Comparison, folder: Path, *, title: str = "") ->
             write_text(tables / f"{name}.{ending}", text)
     figures = make_folder(folder / "figures")
     for kind in comparison.figures:
-        figure = figure_of(comparison, kind)
-        if title:
-            figure.suptitle(title, fontsize="medium")
-        write_bytes(figures / f"{kind}.svg", _svg(figure))
-
-
-def _svg(figure: Figure) -> bytes:
-    import matplotlib as mpl
-
-    buffer = io.BytesIO()
-    # Text stays text, and neither date nor random ids make two equal figures differ.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cervispine"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    return buffer.getvalue()
+        save_figure(figure_of(comparison, kind), figures, kind, mark=mark)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from cervispine.exceptions import DataError, UsageError
 from cervispine.records import CLASSES, Cohort, IntakeReport, Key, Problem, Series, Study
+from cervispine.records.describing import is_synthetic, scanner_of
 from cervispine.records.files import make_folder, write_text
 from cervispine.reporting.pages import render
 
@@ -25,9 +26,6 @@ __all__ = ["save_intake"]
 ITEMS_SHOWN = 20
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-
-#: What the manufacturer of a phantom is called.
-SYNTHETIC = "cervispine"
 
 
 @attrs.frozen(kw_only=True)
@@ -133,7 +131,7 @@ def save_intake(
 
 def _card(study: Study, name: str, intake: IntakeReport, reader: Reader) -> _Card:
     uids = {series.uid for series in study.series}
-    synthetic = any(_is_synthetic(series) for series in study.series)
+    synthetic = any(is_synthetic(series) for series in study.series)
     return _Card(
         name=name,
         label="" if study.label is None else CLASSES[study.label],
@@ -141,10 +139,6 @@ def _card(study: Study, name: str, intake: IntakeReport, reader: Reader) -> _Car
         series=tuple(_series(series, reader) for series in study.series),
         notes=tuple(p for p in intake.problems if p.fate == "noted" and p.item in uids),
     )
-
-
-def _is_synthetic(series: Series) -> bool:
-    return series.protocol.get("manufacturer") == SYNTHETIC
 
 
 def _series(series: Series, reader: Reader) -> dict[str, Any]:
@@ -164,7 +158,7 @@ def _series(series: Series, reader: Reader) -> dict[str, Any]:
     ]
     image, fault = "", None
     try:
-        picture = thumbnail(series, reader, mark="synthetic" if _is_synthetic(series) else "")
+        picture = thumbnail(series, reader, mark="synthetic" if is_synthetic(series) else "")
         image = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
     except DataError as error:
         fault = Problem(code=error.code, reason=error.what, item=series.uid)
@@ -179,19 +173,8 @@ def _series(series: Series, reader: Reader) -> dict[str, Any]:
         "spacing": f"{_number(between_rows)} \N{MULTIPLICATION SIGN} {_number(between_columns)} mm",
         "slices": f"{slices}, {_number(series.geometry.slice_spacing)} mm apart",
         "times": ", ".join(times),
-        "scanner": _scanner(series),
+        "scanner": scanner_of(series),
     }
-
-
-def _scanner(series: Series) -> str:
-    maker = str(series.protocol.get("manufacturer", "other"))
-    maker = "vendor not known" if maker == "other" else _VENDORS.get(maker, maker.title())
-    strength = series.protocol.get("field_strength_t")
-    return f"{maker}, {_number(strength)}{NO_BREAK}T" if strength else maker
-
-
-#: Vendors that are not written like names.
-_VENDORS = {"ge": "GE", "uih": "UIH", SYNTHETIC: "phantom"}
 
 
 def _labels(cohort: Cohort) -> str:
@@ -233,7 +216,7 @@ def _by_number(item: str) -> tuple[str, int, str]:
 def _scanners(series: Iterable[Series]) -> list[dict[str, Any]]:
     by_scanner: dict[tuple[str, str], list[Series]] = {}
     for each in series:
-        by_scanner.setdefault((_scanner(each), each.sequence), []).append(each)
+        by_scanner.setdefault((scanner_of(each), each.sequence), []).append(each)
     return [
         {
             "scanner": scanner,

@@ -14,20 +14,29 @@ from markupsafe import Markup
 from cervispine.evaluation.tables import EMPTY
 from cervispine.exceptions import DataError
 from cervispine.records.files import write_text
+from cervispine.reporting import wording
+from cervispine.reporting.cases import KINDS
+from cervispine.reporting.flow import flow_of
 from cervispine.reporting.pages import render
 from cervispine.reporting.published import CITATION, PUBLISHED
 
-__all__ = ["write_report"]
+__all__ = ["HEATMAPS", "write_report"]
+
+#: Folder of a run whose pictures stand beside the cases of the same name, where it is there.
+HEATMAPS = "heatmaps"
 
 #: An interval in brackets, or a name with hyphens in it.
 UNBROKEN = re.compile(r"(\([^()]* to [^()]*\)|\w+(?:-\w+)+)")
 
-#: Stands where a figure cannot be estimated or was not printed.
-NOT_GIVEN = "\N{EN DASH}"
+#: The name of a picture in a table: of its own folder, and nothing else.
+PICTURE = re.compile(r"[\w.-]+\.png")
 
 
 def write_report(run: str | Path) -> Path:
     """Write ``report.html`` into a run folder, from what the run saved there.
+
+    Nothing is computed: figures, tables and pictures are taken as they are. Where the folder
+    holds ``heatmaps/``, the heat map of a case stands beside it.
 
     Parameters
     ----------
@@ -43,23 +52,23 @@ def write_report(run: str | Path) -> Path:
     ------
     DataError
         When the folder is not that of a finished run (``RUN_INCOMPLETE``).
+    ResourceError
+        When the page cannot be written.
     """
     from jinja2 import UndefinedError
 
     folder = Path(run)
     try:
-        values = {**_read_run(folder), "published": PUBLISHED, "citation": CITATION}
         # What the page needs and the files do not hold is an error too.
         page = render(
             "report.html",
-            values,
-            interval=_interval,
+            _read_run(folder),
+            interval=wording.interval,
             percent=_percent,
             settings=_settings,
-            spread=_spread,
             unbroken=_unbroken,
         )
-    except (OSError, ValueError, LookupError, UndefinedError) as error:
+    except (OSError, ValueError, LookupError, TypeError, UndefinedError) as error:
         raise DataError(
             "the folder does not hold a finished run",
             where=str(folder),
@@ -72,17 +81,43 @@ def write_report(run: str | Path) -> Path:
 
 
 def _read_run(folder: Path) -> dict[str, Any]:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    if manifest["state"] != "finished":
+        raise ValueError("the run has not finished")
     comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-    figure = (folder / "figures" / "roc.svg").read_text(encoding="utf-8")
+    cases = _read_cases(folder)
+    with_heatmaps = any(case["heatmap"] for case in cases)
     return {
-        "manifest": json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
+        "manifest": manifest,
         "comparison": comparison,
+        "asked": wording.asked(comparison, manifest),
+        "found": wording.found(comparison, manifest),
+        "depth": wording.depth(comparison),
+        "limits": wording.limits(comparison, manifest, heatmaps=with_heatmaps),
+        "flow": flow_of(manifest),
+        "figures": _read_figures(folder / "figures", wording.described(comparison, manifest)),
         "tables": _read_tables(folder / "tables"),
-        # Our own figure: inline, so that its text is text and the page one file.
-        "figure": Markup(figure[figure.index("<svg") :]),  # noqa: S704
-        "cases": _read_cases(folder / "cases"),
-        "deeper": _deeper(comparison),
+        "cases": cases,
+        "heatmaps": with_heatmaps,
+        "published": PUBLISHED,
+        "citation": CITATION,
     }
+
+
+def _read_figures(folder: Path, described: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return address and description of each figure that is there; every run has the first two.
+
+    A page runs nothing that a picture holds, which a figure in its own markup would not promise.
+    """
+    figures = {}
+    for kind, text in described.items():
+        path = folder / f"{kind}.svg"
+        if path.is_file() or kind in ("flow", "roc"):
+            content = path.read_bytes()
+            if b"<svg" not in content:
+                raise ValueError("a figure is not SVG")
+            figures[kind] = {"address": _address(content, "svg+xml"), "text": text}
+    return figures
 
 
 def _read_tables(folder: Path) -> dict[str, list[dict[str, str]]]:
@@ -96,13 +131,18 @@ def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _read_cases(folder: Path) -> list[dict[str, str]]:
-    cases = _read_rows(folder / "cases.csv")
+    cases = _read_rows(folder / "cases" / "cases.csv")
     for case in cases:
         # The page may be shown to others: it says nothing of who a case is.
         del case["patient"]
-        content = base64.b64encode((folder / case["file"]).read_bytes()).decode()
-        case["image"] = f"data:image/png;base64,{content}"
-    return cases
+        if not PICTURE.fullmatch(case["file"]):
+            raise ValueError("a case has no picture of the run")
+        case["image"] = _address((folder / "cases" / case["file"]).read_bytes(), "png")
+        heatmap = folder / HEATMAPS / case["file"]
+        case["heatmap"] = _address(heatmap.read_bytes(), "png") if heatmap.is_file() else ""
+    # The most instructive first, whatever the order of the file.
+    order = list(KINDS)
+    return sorted(cases, key=lambda case: order.index(case["kind"]))
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
@@ -110,19 +150,8 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _interval(estimate: dict[str, Any] | None) -> str:
-    if estimate is None or estimate["value"] is None:
-        return NOT_GIVEN
-    if estimate["low"] is None or estimate["high"] is None:
-        return f"{estimate['value']:.3f}"
-    return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
-
-
-def _spread(raters: list[dict[str, Any]], figure: str) -> str:
-    """Return from the least to the greatest value that raters have of a figure."""
-    values = [rater[figure]["value"] for rater in raters if rater[figure] is not None]
-    shown = [f"{value:.3f}" for value in (min(values), max(values))] if values else [NOT_GIVEN]
-    return " to ".join(dict.fromkeys(shown))
+def _address(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _unbroken(text: str) -> Markup:
@@ -140,26 +169,3 @@ def _percent(share: float) -> str:
 
 def _settings(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
-
-
-def _deeper(comparison: dict[str, Any]) -> str:
-    """Say whether the deepest ResNet was the best, whichever way it came out."""
-    areas = {
-        rater["name"]: rater["auc"]["value"]
-        for rater in comparison["raters"]
-        if rater["name"] in PUBLISHED and rater["auc"] is not None
-    }
-    if len(areas) < 2:
-        return ""
-    deepest = max(areas, key=lambda name: int(name.removeprefix("resnet")))
-    best = max(areas, key=areas.__getitem__)
-    significant = any(
-        pair["adjusted_p_value"] is not None and pair["adjusted_p_value"] < 0.05
-        for pair in comparison["model_against_model"]
-        if {pair["first"], pair["second"]} <= set(areas)
-    )
-    told = "some differences" if significant else "no difference"
-    return (
-        f"The deepest network was {'' if best == deepest else 'not '}the best in AUC; between the "
-        f"depths {told} reached p < 0.05 after correction."
-    )

@@ -1,0 +1,23 @@
+"""The command that makes the report of a run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["report"]
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished experiment.")],
+) -> None:
+    """Make the report of a run again, from what the run saved.
+
+    Nothing is computed: no image is read and no model is asked. What the run's folder holds
+    besides by now, such as heat maps, is taken in.
+    """
+    from cervispine.reporting import write_report
+
+    print(f"The report is {write_report(run)}")
