@@ -17,6 +17,7 @@ from cervispine.classification import state
 from cervispine.classification.checkpoints import has_checkpoint
 from cervispine.classification.training import Images, Recipe, margins_of, train
 from cervispine.exceptions import TrainingError
+from cervispine.preprocessing.cache import StoredPixels
 
 RECIPE = Recipe(
     epochs=6,
@@ -213,3 +214,21 @@ def test_killed_at_any_step_it_continues_to_the_same_weights(tmp_path: Path) -> 
     trained = fit(again, run_dir=tmp_path, resume=True, fingerprint="a")
     assert trained.history == expected.history
     assert weights(straight) == weights(again)
+
+
+def test_pixels_on_the_disk_give_the_weights_of_those_in_memory(tmp_path: Path) -> None:
+    kept, truth = images(41, 1).pixels, images(41, 1).truth
+    np.save(tmp_path / "one.npy", kept[:30].numpy())
+    np.save(tmp_path / "other.npy", kept[30:].numpy())
+    files = tuple(np.load(tmp_path / f"{n}.npy", mmap_mode="r") for n in ("one", "other"))
+    where = np.array([(0, row) for row in range(30)] + [(1, row) for row in range(11)])
+    inside, outside = torch.arange(0, 30), torch.arange(30, 41)
+    nets = []
+    for pixels in (kept, StoredPixels(files, where)):
+        nets.append(network())
+        fit(
+            nets[-1],
+            training=Images(pixels, truth[:30], inside),
+            validation=Images(pixels, truth[30:], outside),
+        )
+    assert weights(nets[0]) == weights(nets[1])

@@ -180,17 +180,17 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         held_out = validation_part(studies, truth, self.validation, self.seed)
         folder = None if run_dir is None else make_folder(Path(run_dir))
 
-        pixels = preprocessor.transform(studies)
+        pixels = preprocessor.prepared(studies)
         kept_in = torch.from_numpy(np.flatnonzero(~held_out))
         kept_out = torch.from_numpy(np.flatnonzero(held_out))
-        validation = Images(pixels[kept_out], truth[held_out])
+        validation = Images(pixels, truth[held_out], kept_out)
         with (
             progress(f"training {self.backbone}", shown=self.progress) as report,
             within_memory(device),
         ):
             trained = train(
                 network,
-                Images(pixels[kept_in], truth[~held_out]),
+                Images(pixels, truth[~held_out], kept_in),
                 validation,
                 recipe,
                 augment=preprocessor.augmentation if self.augment else None,
@@ -201,7 +201,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         with within_memory(device):
             self.engine_: Engine = torch_engine(network, preprocessor, device)
-            margins = margins_of(self.engine_.network, validation.pixels, device, self.batch_size)
+            margins = margins_of(self.engine_.network, validation, device, self.batch_size)
         self.temperature_ = fit_temperature(validation.truth, margins) if self.calibrate else 1.0
         probabilities = positive_probability(margins, self.temperature_)
         self.threshold_ = choose_threshold(validation.truth, probabilities, rule="youden")

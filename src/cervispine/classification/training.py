@@ -19,9 +19,19 @@ from cervispine.classification.calibration import positive_probability
 from cervispine.classification.interruption import Interruption
 from cervispine.classification.state import TrainingState
 from cervispine.exceptions import TrainingError
+from cervispine.preprocessing.cache import StoredPixels
 from cervispine.progress import Report
 
-__all__ = ["Images", "Recipe", "Trained", "margins_of", "train"]
+__all__ = [
+    "Images",
+    "Recipe",
+    "Trained",
+    "loss_of",
+    "margins_of",
+    "optimizer_of",
+    "run_epoch",
+    "train",
+]
 
 logger = logging.getLogger("cervispine.training")
 
@@ -58,10 +68,28 @@ class Recipe:
 
 @attrs.frozen(eq=False)
 class Images:
-    """Preprocessed studies: float32 (n, channels, rows, columns) and 0/1 truth (n,)."""
+    """Some of the preprocessed studies, and their truth.
 
-    pixels: torch.Tensor
+    Parameters
+    ----------
+    pixels
+        float32 (studies, channels, rows, columns), in memory or on the disk.
+    truth
+        (n,) 0 or 1.
+    rows
+        int64 (n,): which studies these are; None for all of them.
+    """
+
+    pixels: torch.Tensor | StoredPixels
     truth: NDArray[np.int64]
+    rows: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def __getitem__(self, indices: torch.Tensor) -> torch.Tensor:
+        """Return pixels by their numbers among these studies."""
+        return self.pixels[indices if self.rows is None else self.rows[indices]]
 
 
 @attrs.frozen(eq=False)
@@ -120,20 +148,13 @@ def train(
         After Ctrl-C or SIGTERM, at the end of the step, with a checkpoint written.
     """
     network.to(recipe.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        # One pass over the weights instead of several: a twentieth of an epoch on a CPU.
-        fused=recipe.device.type in ("cpu", "cuda"),
-    )
-    state = TrainingState(network, optimizer, fingerprint, run_dir)
+    state = TrainingState(network, optimizer_of(network, recipe), fingerprint, run_dir)
     if resume:
         state.restore()
     with Interruption() as interruption:
         while not state.finished(epochs=recipe.epochs, patience=recipe.patience):
-            _run_epoch(state, training, recipe, augment, interruption)
-            margins = margins_of(network, validation.pixels, recipe.device, recipe.batch_size)
+            run_epoch(state, training, recipe, augment, interruption)
+            margins = margins_of(network, validation, recipe.device, recipe.batch_size)
             record = state.end_epoch(len(training.truth), _score(validation, margins))
             logger.info(
                 "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUC %.3f",
@@ -148,19 +169,30 @@ def train(
 
 @torch.inference_mode()
 def margins_of(
-    network: nn.Module, pixels: torch.Tensor, device: torch.device, batch_size: int
+    network: nn.Module, pixels: torch.Tensor | Images, device: torch.device, batch_size: int
 ) -> NDArray[np.float64]:
     """Return float64 (n,): logit of the positive class minus the negative one, in float32."""
     network.eval()
     parts = [
-        network(batch.to(device, memory_format=torch.channels_last)).float().cpu()
-        for batch in torch.split(pixels, batch_size)
+        network(pixels[batch].to(device, memory_format=torch.channels_last)).float().cpu()
+        for batch in torch.split(torch.arange(len(pixels)), batch_size)
     ]
     logits = torch.cat(parts).double().numpy()
     return np.asarray(logits[:, 1] - logits[:, 0], dtype=np.float64)
 
 
-def _run_epoch(
+def optimizer_of(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return AdamW over the weights of a network."""
+    return torch.optim.AdamW(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        # One pass over the weights instead of several: a twentieth of an epoch on a CPU.
+        fused=recipe.device.type in ("cpu", "cuda"),
+    )
+
+
+def run_epoch(
     state: TrainingState,
     training: Images,
     recipe: Recipe,
@@ -183,11 +215,11 @@ def _run_epoch(
             progress = (epoch * len(batches) + step) / (recipe.epochs * len(batches))
             for group in state.optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * _schedule(progress)
-            images = training.pixels[indices]
+            images = training[indices]
             if changes is not None:
                 images = changes.apply(images, indices)
             images = images.to(recipe.device, memory_format=torch.channels_last)
-            loss = _loss(state.network, images, truth[indices].to(recipe.device), weight, recipe)
+            loss = loss_of(state.network, images, truth[indices].to(recipe.device), weight, recipe)
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"the training loss is not finite in epoch {epoch + 1}",
@@ -201,13 +233,14 @@ def _run_epoch(
             state.keep(interruption)
 
 
-def _loss(
+def loss_of(
     network: nn.Module,
     images: torch.Tensor,
     truth: torch.Tensor,
     weight: torch.Tensor,
     recipe: Recipe,
 ) -> torch.Tensor:
+    """Return the mean cross-entropy of a batch, its network computed in the recipe's precision."""
     reduced = recipe.precision != torch.float32
     with torch.autocast(recipe.device.type, dtype=recipe.precision, enabled=reduced):
         logits = network(images)

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from cervispine.exceptions import LoadError, UsageError
 from cervispine.loading import ImageLoader, build_loader
-from cervispine.preprocessing.cache import Cache
+from cervispine.preprocessing.cache import Cache, StoredPixels
 from cervispine.preprocessing.normalisation import NORMALISATIONS, normalise
 from cervispine.preprocessing.orientation import orient
 from cervispine.preprocessing.window import Window, cut, find_window
@@ -102,13 +102,38 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         import torch
 
         self._check_parameters()
-        cache = None if self.cache is None else Cache(self.cache, self.settings())
         items: list[Study | Volume] = list(X)
-        channels = self.slices * len(self.sequences)
-        images = np.empty((len(items), channels, *self.size), dtype=np.float32)
+        studies = [item for item in items if isinstance(item, Study)]
+        if self.cache is not None and len(studies) == len(items) > 0:
+            return self._stored(studies, self.cache)[torch.arange(len(items))]
+        images = np.empty((len(items), *self._shape()), dtype=np.float32)
         for image, item in zip(images, items, strict=True):
-            image[...] = self._prepare_item(item, cache)
+            image[...] = self._prepare_item(item)
         return torch.from_numpy(images)
+
+    def prepared(self, studies: Sequence[Study]) -> Tensor | StoredPixels:
+        """Return the tensor of studies, or where the memory does not hold it what stands for it.
+
+        With a cache the pixels are mapped from its files, and memory does not grow with the number
+        of studies; where half of what is free holds them all, and without a cache, they are in
+        memory. Indexed with a tensor of numbers, both give float32 (n, channels, rows, columns).
+
+        Parameters
+        ----------
+        studies
+            At least one.
+
+        Raises
+        ------
+        UsageError, LoadError
+            As :meth:`transform` does.
+        ResourceError
+            When the cache cannot be written to.
+        """
+        if self.cache is None or not studies:
+            return self.transform(studies)
+        self._check_parameters()
+        return self._stored(studies, self.cache).held()
 
     def prepare(self, volume: Volume) -> Volume:
         """Prepare one volume; its history tells each step, its affine where it came from.
@@ -251,26 +276,26 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if not kept:
                 raise UsageError(rule, where=f"{self!r}")
 
-    def _prepare_item(self, item: Study | Volume, cache: Cache | None) -> NDArray[np.float32]:
+    def _stored(self, studies: Sequence[Study], folder: str | Path) -> StoredPixels:
+        return Cache(folder, self.settings()).pixels(studies, self._prepare_item, self._shape())
+
+    def _shape(self) -> tuple[int, int, int]:
+        return (self.slices * len(self.sequences), *self.size)
+
+    def _prepare_item(self, item: Study | Volume) -> NDArray[np.float32]:
         if isinstance(item, Volume):
             if len(self.sequences) > 1:
                 raise UsageError("several sequences are read from studies, not from volumes")
             return self.prepare(item).pixels
         if not isinstance(item, Study):
             raise UsageError(f"X is a sequence of Study or Volume, not of {type(item).__name__}")
-        kept = None if cache is None else cache.get(item)
-        if kept is not None:
-            return kept
         try:
-            pixels = self._prepare_study(item)
+            return self._prepare_study(item)
         except LoadError as error:
             where = f"study {item.uid}" + (f", {error.where}" if error.where else "")
             raise type(error)(
                 error.what, where=where, advice=error.advice, code=error.code
             ) from error
-        if cache is not None:
-            cache.put(item, pixels)
-        return pixels
 
     def _prepare_study(self, study: Study) -> NDArray[np.float32]:
         prepared = self.prepare_together(self.read(study))
