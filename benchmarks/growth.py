@@ -31,9 +31,9 @@ from cervispine.classification.training import Images, Recipe, optimizer_of, run
 from cervispine.phantom import ProtocolRanges
 from cervispine.preprocessing.cache import Cache
 
-PATIENTS = (8, 16, 32, 64)
-SLICES = (9, 15, 25, 41)
-BATCH = 8
+PATIENTS = (6, 12, 24, 48)
+SLICES = (9, 17, 33)
+BATCH = 6
 #: Slack over proportion: what is noise, and what is paid once counts for less the more there is.
 MOST = 1.1
 
@@ -92,7 +92,9 @@ def stages(patients: list[Path], cache: Path) -> dict[str, float]:
 
 def series_of(folder: Path, count: int, slices: int | None = None) -> list[Path]:
     ranges = ProtocolRanges() if slices is None else ProtocolRanges(slices=(slices,))
-    written = Phantom(n_opll=count // 2, n_dss=count - count // 2, protocols=ranges).write(folder)
+    written = Phantom(n_opll=count // 2, n_dss=count - count // 2, protocols=ranges, jobs=1).write(
+        folder
+    )
     return sorted(written.dicom.iterdir())
 
 
