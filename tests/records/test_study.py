@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -146,3 +147,13 @@ def test_a_step_leaves_the_volume_before_it_alone() -> None:
     np.testing.assert_array_equal(after.affine, before.affine)
     moved = before.with_step("moved", pixels=before.pixels, affine=2 * np.eye(4))
     assert moved.spacing == (2, 2, 2)
+
+
+def test_files_are_paths_however_they_were_given(series: Make) -> None:
+    texts = ("a/1", "a/2")
+    one, other = series(files=texts), series(files=tuple(map(Path, texts)))
+    assert one == other
+    assert one.files == other.files == (Path("a/1"), Path("a/2"))
+    # What is worked out once is no part of the value, nor of what travels.
+    assert pickle.loads(pickle.dumps(one)) == attrs.evolve(one) == other
+    assert attrs.evolve(one, files=("b",)).files == (Path("b"),)

@@ -33,7 +33,7 @@ def assemble(
     tolerance: float,
     limits: Limits,
     index: NoIndex,
-) -> tuple[list[Study], list[Problem]]:
+) -> tuple[list[Study], list[Problem], int]:
     """Return the studies that slices make, and what becomes of all other slices.
 
     Parameters
@@ -54,6 +54,8 @@ def assemble(
     studies : list of Study
     problems : list of Problem
         What is refused or ignored, and what is to be known of series that are used.
+    used : int
+        How many files the studies are made of.
 
     Raises
     ------
@@ -73,14 +75,15 @@ def assemble(
     chosen, passed_over = _choose(stacks, sequences)
     refused += passed_over
     _refuse_missing_decoders(stack for study in chosen for stack in study)
-    studies = []
+    studies: list[Study] = []
+    used: set[str] = set()
     for study in chosen:
         try:
             studies.append(study_of(study, limits, index))
+            used |= {header.path for stack in study for header in stack.headers}
         except LoadError as error:
             refused += refuse_study(study, error)
-    used = {str(file) for study in studies for each in study.series for file in each.files}
-    return studies, [*problems_of(refused, used), *_notes(chosen)]
+    return studies, [*problems_of(refused, used), *_notes(chosen)], len(used)
 
 
 def _choose(

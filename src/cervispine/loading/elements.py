@@ -144,7 +144,10 @@ def _value(elements: Elements, keyword: str) -> Any:
 
 def list_of(elements: Elements, keyword: str) -> Sequence[Any]:
     """Return the values of an element, none when it is absent or empty."""
-    value = _value(elements, keyword)
+    return _list(_value(elements, keyword))
+
+
+def _list(value: Any) -> Sequence[Any]:
     if value is None or value == "":
         return ()
     if isinstance(value, (str, int, float)):
@@ -181,7 +184,10 @@ def numbers_of(elements: Elements, keyword: str) -> tuple[float, ...]:
         ``VALUE_INVALID`` when one is no finite number.
     """
     try:
-        values = list_of(elements, keyword)
+        value = _value(elements, keyword)
+        if type(value) is int:  # most of them are
+            return (float(value),)
+        values = _list(value)
         # Python reads 1_0 as ten, DICOM does not.
         if any(isinstance(value, str) and "_" in value for value in values):
             raise ValueError

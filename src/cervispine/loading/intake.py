@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +42,14 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 #: NIfTI, which is compressed one image a file; no archive.
 NIFTI = (".nii", ".nii.gz")
+
+FOLDER_UNREADABLE = Problem(code="FOLDER_UNREADABLE", reason="a folder cannot be opened", files=0)
+
+NOT_A_FILE = Problem(
+    code="NOT_A_FILE",
+    reason="a broken link, pipe, socket or device, or too long a name",
+    fate="ignored",
+)
 
 NESTED = Problem(
     code="ARCHIVE_NESTED",
@@ -119,65 +127,55 @@ def find_files(folder: str | Path) -> Found:
     """
     files: list[FoundFile] = []
     problems: list[Problem] = []
-    for item in _walk(os.fspath(folder)):
-        if isinstance(item, Problem):
-            problems.append(item)
-        elif is_nested(item.name):
-            problems.append(NESTED)
-        else:
-            files.append(item)
+    # The folders still to be entered, the next one last, each with the name of what is in it.
+    # A walk through the names in order meets the real folder and a link to it in the same order
+    # everywhere.
+    waiting = [(os.fspath(folder), "")]
+    seen: set[tuple[int, int]] = set()
+    while waiting:
+        path, name = waiting.pop()
+        inside: list[tuple[str, str]] = []
+        try:
+            status = os.stat(path)  # noqa: PTH116  making a Path takes as long as looking
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            _look_into(path, name, inside, files, problems)
+        except OSError:
+            problems.append(FOLDER_UNREADABLE)
+        waiting += sorted(inside, reverse=True)
     return Found(files=files, problems=problems)
+
+
+def _look_into(
+    folder: str,
+    name: str,
+    inside: list[tuple[str, str]],
+    files: list[FoundFile],
+    problems: list[Problem],
+) -> None:
+    """Add the folders in a folder to ``inside``, and what else is in it to files and problems."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                if entry.is_dir():
+                    inside.append((entry.path, f"{name}{entry.name}/"))
+                    continue
+                status = entry.stat()
+                regular = stat.S_ISREG(status.st_mode)
+            except OSError:
+                regular = False
+            if not regular:
+                problems.append(NOT_A_FILE)
+            elif is_nested(entry.name):
+                problems.append(NESTED)
+            else:
+                files.append(file_of(name + entry.name, entry.path, status))
 
 
 def is_nested(name: str) -> bool:
     """Say whether a file among the files is called an archive."""
     return name.lower().endswith(ARCHIVES) and not name.lower().endswith(NIFTI)
-
-
-def _walk(folder: str) -> Iterator[FoundFile | Problem]:
-    # The folders still to be entered, the next one last, each with the name of what is in it.
-    # A walk through the names in order meets the real folder and a link to it in the same order
-    # everywhere.
-    waiting = [(folder, "")]
-    seen: set[tuple[int, int]] = set()
-    while waiting:
-        folder, name = waiting.pop()
-        inside = []
-        try:
-            status = os.stat(folder)  # noqa: PTH116  making a Path takes as long as looking
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if _is_folder(entry):
-                        inside.append((entry.path, f"{name}{entry.name}/"))
-                    else:
-                        yield _file_or_problem(entry, name)
-        except OSError:
-            yield Problem(code="FOLDER_UNREADABLE", reason="a folder cannot be opened", files=0)
-        waiting += sorted(inside, reverse=True)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _file_or_problem(entry: os.DirEntry[str], name: str) -> FoundFile | Problem:
-    try:
-        status = entry.stat()
-        if stat.S_ISREG(status.st_mode):
-            return file_of(name + entry.name, entry.path, status)
-    except OSError:
-        pass
-    return Problem(
-        code="NOT_A_FILE",
-        reason="a broken link, pipe, socket or device, or too long a name",
-        fate="ignored",
-    )
 
 
 def file_of(name: str, path: str, status: os.stat_result) -> FoundFile:

@@ -234,7 +234,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
                 headers += result
             if progress is not None:
                 progress(number, len(found.files))
-        studies, more = assemble(
+        studies, more, used = assemble(
             headers,
             plane=self.plane,
             sequences=self.sequences,
@@ -243,11 +243,10 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             index=index,
         )
         problems += more
-        used = {file for study in studies for each in study.series for file in each.files}
         unused = {header.patient for header in headers} - {study.patient for study in studies}
         intake = IntakeReport(
             found=found.count,
-            used=len(used),
+            used=used,
             problems=tuple(problems),
             identity=tuple(identity_notes({each.path: each.identity for each in headers}.values())),
             unused_patients=frozenset(unused),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 import attrs
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.json import make_converter
 
 from cervispine.exceptions import CervispineError, UsageError
@@ -102,11 +103,18 @@ class SavedIndex(NoIndex):
         self._found = found
         #: False once something was read that is not to be remembered.
         self._complete = True
-        # A path is kept as the number of its file, which says nothing and is right after a move.
         self._converter = make_converter(detailed_validation=False, forbid_extra_keys=True)
-        self._converter.register_unstructure_hook(Path, lambda path: self._numbers[str(path)])
+        # A path is kept as the number of its file, which says nothing and is right after a move.
+        files = override(
+            rename="files",
+            unstruct_hook=lambda paths: [self._numbers[path] for path in paths],
+            struct_hook=lambda numbers, _: tuple(found.files[number].path for number in numbers),
+        )
+        self._converter.register_unstructure_hook(
+            Series, make_dict_unstructure_fn(Series, self._converter, _files=files)
+        )
         self._converter.register_structure_hook(
-            Path, lambda number, _: Path(found.files[number].path)
+            Series, make_dict_structure_fn(Series, self._converter, _files=files)
         )
         fields = [
             field.name for record in (Header, Study, Series) for field in attrs.fields(record)

@@ -51,9 +51,17 @@ def drop_copies(headers: Sequence[Header], index: NoIndex) -> tuple[list[Header]
     copies : list of Refusal
         Those that are left out: byte-identical ones, and what was cut off where the whole is there.
     """
-    kept: list[Header] = []
+    # Almost always there are none: of a hundred thousand slices no groups are made to find that.
+    first: dict[str, str] = {}
+    doubled = {
+        header.instance_uid
+        for header in headers
+        if first.setdefault(header.instance_uid, header.path) != header.path
+    }
+    kept = [header for header in headers if header.instance_uid not in doubled]
     copies: list[Refusal] = []
-    for same in group_by(headers, lambda header: header.instance_uid).values():
+    others = (header for header in headers if header.instance_uid in doubled)
+    for same in group_by(others, lambda header: header.instance_uid).values():
         whole = [header for header in same if header.fault != CUT_OFF]
         if whole and len(whole) < len(same):
             cut_off = tuple(header for header in same if header.fault == CUT_OFF)
@@ -178,7 +186,7 @@ def _series(stack: Stack, pixel_hash: str, appearance: str) -> Series:
         uid=first.series_uid,
         plane=stack.plane,
         sequence=stack.sequence,
-        files=tuple(Path(header.path) for header in stack.headers),
+        files=tuple(header.path for header in stack.headers),
         frames=tuple(h.frame for h in stack.headers if h.frame is not None),
         shape=(len(stack.headers), first.rows, first.columns),
         geometry=stack.geometry,
