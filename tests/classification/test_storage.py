@@ -42,7 +42,8 @@ def test_a_saved_model_reads_as_before(
     assert again.history_ == fitted.history_
     assert again.get_params()["learning_rate"] == fitted.learning_rate
     assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md", "config.json", "model.safetensors", "trained_on.json", "training.json",
+        "README.md", "config.json", "history.csv", "model.safetensors", "trained_on.json",
+        "training.json",
     ]  # fmt: skip
 
 
@@ -147,3 +148,11 @@ def test_a_backbone_that_is_not_installed_is_told(folder: Path) -> None:
     with pytest.raises(BackboneNotFoundError, match="convnext_tiny") as caught:
         OPLLClassifier.load(folder)
     assert "spine-convnext 0.1.0: install it" in caught.value.advice
+
+
+def test_the_history_is_a_table_too(fitted: OPLLClassifier, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    head, *rows = (tmp_path / "history.csv").read_text().splitlines()
+    assert head == "epoch,training_loss,loss,auc,learning_rate"
+    for row, epoch in zip(rows, fitted.history_, strict=True):
+        assert [float(cell) for cell in row.split(",")] == pytest.approx(list(epoch.values()))

@@ -15,7 +15,7 @@ from torch import nn
 
 from cervispine.classification import state
 from cervispine.classification.checkpoints import has_checkpoint
-from cervispine.classification.training import Images, Recipe, margins_of, train
+from cervispine.classification.training import Epoch, Images, Recipe, margins_of, train
 from cervispine.exceptions import TrainingError
 from cervispine.preprocessing.cache import StoredPixels
 
@@ -77,6 +77,37 @@ def fit(net: nn.Module, recipe: Recipe = RECIPE, **more: object):  # type: ignor
     )
     assert reports == list(range(reports[0], reports[0] + len(reports))) if reports else True
     return trained
+
+
+def test_every_epoch_is_told(tmp_path: Path) -> None:
+    told: list[Epoch] = []
+    trained = fit(network(), on_epoch=told.append)
+    assert [each.epoch for each in told] == [1, 2, 3, 4, 5, 6]
+    for each, record in zip(told, trained.history, strict=True):
+        assert (each.epochs, each.seconds > 0, each.images_per_second > 0) == (6, True, True)
+        for name in ("training_loss", "loss", "auc", "learning_rate"):
+            assert getattr(each, name) == record[name]
+    rates = [each.learning_rate for each in told]
+    assert max(rates) <= RECIPE.learning_rate
+    assert rates == sorted(rates, reverse=True)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        told[0].loss = 0.0  # type: ignore[misc]
+
+
+def test_what_the_listener_raises_ends_the_training() -> None:
+    def stop(epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough"):
+        fit(network(), on_epoch=stop)
+
+
+def test_listening_changes_nothing() -> None:
+    alone, heard = network(), network()
+    fit(alone)
+    fit(heard, on_epoch=lambda epoch: torch.rand(3))
+    assert weights(alone) == weights(heard)
 
 
 def weights(net: nn.Module) -> bytes:

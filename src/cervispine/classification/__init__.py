@@ -25,5 +25,6 @@ card          the model card that is saved beside the weights
 from cervispine.classification.estimator import Classifier
 from cervispine.classification.heatmap import Heatmap, Peak
 from cervispine.classification.opll import OPLLClassifier
+from cervispine.classification.training import Epoch
 
-__all__ = ["Classifier", "Heatmap", "OPLLClassifier", "Peak"]
+__all__ = ["Classifier", "Epoch", "Heatmap", "OPLLClassifier", "Peak"]

@@ -26,7 +26,7 @@ from cervispine.classification.memory import TrainedOn
 from cervispine.classification.networks import build_network
 from cervispine.classification.parameters import check_parameters, fingerprint
 from cervispine.classification.record import training_record, validated
-from cervispine.classification.training import Images, Recipe, margins_of, train
+from cervispine.classification.training import Images, OnEpoch, Recipe, margins_of, train
 from cervispine.evaluation import choose_threshold
 from cervispine.preprocessing import Preprocessor
 from cervispine.progress import progress
@@ -91,7 +91,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_ : ndarray
         [0, 1].
     history_ : tuple of dict
-        Training loss, validation loss and validation AUC of each epoch.
+        Training loss, validation loss, validation AUC and last learning rate of each epoch.
     trained_on_ : TrainedOn
         Hashes of the images it was fitted on, and of the patients where there was a key.
     record_ : dict
@@ -128,6 +128,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         run_dir: str | Path | None = None,
         resume: bool = False,
         key: Key | None = None,
+        on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Train on studies.
 
@@ -145,6 +146,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         key
             With it the model knows its patients again, and not only their images; see
             :meth:`classify`.
+        on_epoch
+            Called with an :class:`~cervispine.classification.Epoch` after each epoch.
 
         Raises
         ------
@@ -195,6 +198,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 recipe,
                 augment=preprocessor.augmentation if self.augment else None,
                 report=report,
+                on_epoch=on_epoch,
                 run_dir=folder,
                 resume=resume,
                 fingerprint=fingerprint(self, studies, truth, preprocessor),

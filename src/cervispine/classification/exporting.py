@@ -24,7 +24,7 @@ from cervispine.records.files import write_bytes, write_json
 if TYPE_CHECKING:
     from cervispine.classification.estimator import Classifier
 
-__all__ = ["NETWORK", "OnnxNetwork", "choose_engine", "export_network", "onnx_of"]
+__all__ = ["EXPORT", "NETWORK", "OnnxNetwork", "choose_engine", "export_network", "onnx_of"]
 
 logger = logging.getLogger("cervispine.inference")
 

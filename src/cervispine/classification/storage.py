@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,7 @@ import numpy as np
 from cervispine.backbones import find_backbone
 from cervispine.classification.card import model_card
 from cervispine.classification.engines import ENGINES
-from cervispine.classification.exporting import choose_engine, export_network
+from cervispine.classification.exporting import EXPORT, NETWORK, choose_engine, export_network
 from cervispine.classification.hardware import choose_device
 from cervispine.classification.memory import TrainedOn
 from cervispine.classification.networks import build_network
@@ -41,6 +41,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TRAINED_ON = "trained_on.json"
 HISTORY = "training.json"
+HISTORY_TABLE = "history.csv"
 TESTED = "tested.json"
 TESTED_FORMAT = "cervispine/tested"
 CARD = "README.md"
@@ -55,6 +56,7 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
     weights = _weights_of(classifier)
     write_bytes(folder / WEIGHTS, weights)
     write_json(folder / HISTORY, {"epochs": list(classifier.history_)})
+    write_text(folder / HISTORY_TABLE, _table(classifier.history_))
     trained_on = json.dumps(classifier.trained_on_.to_dict(), indent=1).encode()
     write_bytes(folder / TRAINED_ON, trained_on)
     config = {
@@ -71,11 +73,19 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
         "trained_on_sha256": hashlib.sha256(trained_on).hexdigest(),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    # A test was of the weights that were there before.
-    (folder / TESTED).unlink(missing_ok=True)
+    # A test, and an export, were of the weights that were there before.
+    for name in (TESTED, EXPORT, NETWORK):
+        (folder / name).unlink(missing_ok=True)
     write_text(folder / CARD, model_card(config, classifier.history_))
     write_json(folder / CONFIG, config)
     return folder
+
+
+def _table(history: Sequence[Mapping[str, float]]) -> str:
+    """Return a history as CSV, a row an epoch; of older models without the learning rate."""
+    names = list(history[0])
+    rows = [",".join(f"{epoch[name]:.10g}" for name in names) for epoch in history]
+    return "\n".join([",".join(names), *rows]) + "\n"
 
 
 def _weights_of(classifier: Classifier) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +24,9 @@ from cervispine.preprocessing.cache import StoredPixels
 from cervispine.progress import Report
 
 __all__ = [
+    "Epoch",
     "Images",
+    "OnEpoch",
     "Recipe",
     "Trained",
     "loss_of",
@@ -92,6 +95,38 @@ class Images:
         return self.pixels[indices if self.rows is None else self.rows[indices]]
 
 
+@attrs.frozen(kw_only=True)
+class Epoch:
+    """What is told of an epoch that is done.
+
+    Parameters
+    ----------
+    epoch, epochs
+        Which one, counted from 1, and how many there are to be at most.
+    training_loss, loss, auc
+        Mean loss of the training images as they were met; log loss and AUC of the validation part.
+    learning_rate
+        Of its last step.
+    seconds
+        That it took, validation among them.
+    images_per_second
+        Studies trained on in a second, validation apart; of an epoch that was resumed, those since.
+    """
+
+    epoch: int
+    epochs: int
+    training_loss: float
+    loss: float
+    auc: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+
+#: Called with each epoch that is done.
+OnEpoch = Callable[[Epoch], object]
+
+
 @attrs.frozen(eq=False)
 class Trained:
     """What training leaves: the history of every epoch and which of them was kept."""
@@ -108,6 +143,7 @@ def train(
     *,
     augment: Augment | None,
     report: Report,
+    on_epoch: OnEpoch | None = None,
     run_dir: Path | None = None,
     resume: bool = False,
     fingerprint: str = "",
@@ -129,7 +165,9 @@ def train(
     augment
         Draws the changes of an epoch's images, given a generator; None for no augmentation.
     report
-        Told of each epoch.
+        Told of how many epochs are done.
+    on_epoch
+        Told of each epoch; what it raises ends the training.
     run_dir
         Where to keep checkpoints, written once a minute and when a signal ends the training;
         None for none.
@@ -153,14 +191,30 @@ def train(
         state.restore()
     with Interruption() as interruption:
         while not state.finished(epochs=recipe.epochs, patience=recipe.patience):
+            start, first = time.monotonic(), state.step
             run_epoch(state, training, recipe, augment, interruption)
+            trained = time.monotonic()
             margins = margins_of(network, validation, recipe.device, recipe.batch_size)
-            record = state.end_epoch(len(training.truth), _score(validation, margins))
+            rate = float(state.optimizer.param_groups[0]["lr"])
+            scores = {**_score(validation, margins), "learning_rate": rate}
+            record = state.end_epoch(len(training), scores)
             logger.info(
                 "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUC %.3f",
                 state.epoch, recipe.epochs, record["training_loss"], record["loss"], record["auc"],
             )  # fmt: skip
             report(state.epoch, recipe.epochs)
+            if on_epoch is not None:
+                images = len(training) - first * recipe.batch_size
+                told = {name: value for name, value in record.items() if name != "epoch"}
+                on_epoch(
+                    Epoch(
+                        epoch=state.epoch,
+                        epochs=recipe.epochs,
+                        seconds=time.monotonic() - start,
+                        images_per_second=images / max(trained - start, 1e-9),
+                        **told,
+                    )
+                )
             state.keep(interruption)
     network.load_state_dict(state.best_weights)
     network.eval()

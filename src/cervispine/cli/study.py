@@ -107,6 +107,7 @@ def train(
     from cervispine.classification import OPLLClassifier
     from cervispine.classification.checkpoints import remove_checkpoints
     from cervispine.records import Key
+    from cervispine.reporting import save_history
 
     secret = None if key is None else Key.open(key, outside=out)
     cohort = index_folder(
@@ -117,6 +118,8 @@ def train(
     classifier = OPLLClassifier(backbone=backbone, epochs=epochs, seed=seed)
     classifier.fit(cohort, run_dir=out, resume=resume, key=secret).save(out)
     remove_checkpoints(out)
+    kept = {backbone: classifier.record_["best_epoch"]}
+    save_history({backbone: classifier.history_}, kept, out)
     print(f"saved {out}: threshold {classifier.threshold_:.3f}, see {out / 'README.md'}")
 
 
