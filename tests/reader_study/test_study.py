@@ -181,7 +181,7 @@ def test_heat_maps_are_pictures_and_nothing_else(tables: Path, tmp_path: Path) -
     assert code() == "HEATMAP_MISSING"
     (folder / f"{patient}.png").write_bytes(b"<svg onload=alert(1)>")
     assert code() == "HEATMAP_INVALID"
-    Image.new("L", (4000, 2)).save(folder / f"{patient}.png")
+    Image.new("L", (5000, 2)).save(folder / f"{patient}.png")
     assert code() == "HEATMAP_INVALID"
     said = PngImagePlugin.PngInfo()
     said.add_text("Comment", "canary")
@@ -191,6 +191,24 @@ def test_heat_maps_are_pictures_and_nothing_else(tables: Path, tmp_path: Path) -
     assert b"canary" not in kept
     with Image.open(io.BytesIO(kept)) as picture:
         assert (picture.size, picture.getpixel((0, 0))) == ((5, 4), (1, 2, 3, 255))
+
+
+def test_the_heat_maps_of_explain_are_found_by_their_table(tables: Path, tmp_path: Path) -> None:
+    scores = tables / "scores.csv"
+    one, two = (line.split(",")[0] for line in scores.read_text().splitlines()[1:3])
+    for name, grey in (("0001", 10), ("0002", 20)):
+        Image.new("L", (3, 3), grey).save(tmp_path / f"{name}.png")
+    table(tmp_path / "peaks.csv", f"file,patient,slice\n0002,{one},7\n0002,{one},8\n0001,{two},7\n")
+    aids = read_aids([one, two], scores, heatmaps=tmp_path)
+    greys = []
+    for patient in (one, two):
+        with Image.open(io.BytesIO(aids[patient].heatmap or b"")) as picture:
+            greys.append(picture.getpixel((0, 0))[0])
+    assert greys == [20, 10]
+    table(tmp_path / "peaks.csv", f"file,patient\n../0002,{one}\n0001,{two}\n")
+    with pytest.raises(CervispineError) as caught:
+        read_aids([one, two], scores, heatmaps=tmp_path)
+    assert caught.value.code == "HEATMAP_MISSING"
 
 
 def test_both_sequences_are_kept_and_a_missing_one_is_refused(

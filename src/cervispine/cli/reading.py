@@ -55,7 +55,7 @@ def serve(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Which model of scores.csv aids.")] = None,
     heatmaps: Annotated[
-        Path | None, typer.Option(help="Folder with PATIENT.png, shown in the aided arm.")
+        Path | None, typer.Option(help="Folder of `cervispine explain`, or of PATIENT.png.")
     ] = None,
     washout: Annotated[float, typer.Option(min=0, help="Days between the sessions.")] = 28,
     repeats: Annotated[

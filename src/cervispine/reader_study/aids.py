@@ -10,11 +10,15 @@ import attrs
 
 from cervispine.evaluation import read_scores
 from cervispine.exceptions import DataError, LabelError, UsageError
+from cervispine.records.tables import read_table
 
 __all__ = ["Aid", "read_aids"]
 
+#: The table of ``cervispine explain``: which picture is whose.
+PEAKS = "peaks.csv"
+
 #: Of a heat map, in pixels.
-LARGEST_SIDE = 2048
+LARGEST_SIDE = 4096
 _LARGEST_FILE = 16 * 2**20
 
 
@@ -55,7 +59,8 @@ def read_aids(
     model
         Which of its models; needed where it has several.
     heatmaps
-        A folder with a PNG for each patient, named ``PATIENT.png``.
+        A folder with a PNG for each patient: what ``cervispine explain`` wrote, whose ``peaks.csv``
+        says which is whose, or files named ``PATIENT.png``.
 
     Raises
     ------
@@ -105,18 +110,22 @@ def read_aids(
 def _read_heatmaps(folder: Path, patients: Collection[str]) -> dict[str, bytes]:
     # The folder is listed and its names are compared: no identifier becomes a path.
     try:
-        files = {path.stem: path for path in folder.iterdir() if path.suffix.lower() == ".png"}
+        found = {path.stem: path for path in folder.iterdir() if path.suffix.lower() == ".png"}
     except OSError as error:
         raise UsageError(
             f"the folder cannot be read: {type(error).__name__}",
             where="--heatmaps",
             code="FILE_MISSING",
         ) from None
+    files = found
+    if (folder / PEAKS).is_file():
+        rows = read_table(folder / PEAKS, required=("file", "patient"), code="PEAKS").rows
+        files = {row["patient"]: found[row["file"]] for row in rows if row["file"] in found}
     if missing := sum(patient not in files for patient in patients):
         raise DataError(
             f"{missing} of {len(patients)} patients to read have no heat map",
             where="--heatmaps",
-            advice="name each file PATIENT.png; without --heatmaps probabilities alone are shown",
+            advice="`cervispine explain` makes them; without them probabilities alone are shown",
             code="HEATMAP_MISSING",
         )
     return {patient: _clean(files[patient], number) for number, patient in enumerate(patients, 1)}

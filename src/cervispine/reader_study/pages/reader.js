@@ -94,7 +94,7 @@ function showFacts() {
   const level = Math.round((facts.upper + facts.lower) / 2);
   $("facts").textContent =
     `${facts.sequences[facts.place]} · slice ${facts.slice + 1} of ${facts.slices} · ` +
-    `W ${width} L ${level} · ${facts.zoom.toFixed(1)}×`;
+    `W ${width} L ${level} · zoom ${facts.zoom.toFixed(1)}`;
   $("slice").max = facts.slices - 1;
   $("slice").value = facts.slice;
   for (const button of $("sequences").children)
@@ -233,7 +233,8 @@ async function go(place) {
   status("");
   $("image").focus();
   document.body.dataset.ready = shown.id;
-  await preload();
+  // Not waited for: who is quick need not wait for what comes next.
+  preload();
 }
 
 async function preload() {
@@ -265,6 +266,7 @@ async function finishCase() {
     }
   } catch (error) {
     if (error.reason !== "incomplete") throw error;
+    changed();
     return form.missing(error.answer.missing);
   }
   await onward();
@@ -393,7 +395,7 @@ addEventListener("keydown", (event) => {
     return $("image").focus();
   }
   const writes = target.matches("textarea");
-  const moves = target.matches("input") && event.key.startsWith("Arrow");
+  const moves = target.matches("input") && /^(Arrow|Home|End|Page)/.test(event.key);
   const presses = target.matches("button, input") && [" ", "Enter"].includes(event.key);
   if (writes || moves || presses) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
