@@ -123,8 +123,9 @@ export class Viewer {
     for (const name of Object.keys(TOOLS)) {
       const bindings = [...(ALWAYS[name] ?? [])];
       if (name === tool) bindings.push({ mouseButton: Primary }, { numTouchPoints: 1 });
+      // What a tool is given is added to what it has.
+      this.#group.setToolPassive(name, { removeAllBindings: true });
       if (bindings.length) this.#group.setToolActive(name, { bindings });
-      else this.#group.setToolPassive(name, { removeAllBindings: true });
     }
     this.changed();
   }
