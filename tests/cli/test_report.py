@@ -20,9 +20,14 @@ def test_the_report_of_a_run_is_made(
         return folder / "report.html"
 
     monkeypatch.setattr("cervispine.reporting.write_report", write)
+    lists = [(tmp_path / "checklists" / "claim.md",), ()]
+    monkeypatch.setattr("cervispine.reporting.save_checklists", lambda _: lists.pop(0))
     code, out, _ = run("report", tmp_path)
     assert (code, asked) == (0, [tmp_path])
     assert str(tmp_path / "report.html") in out
+    assert str(tmp_path / "checklists") in out
+    # The second time there is nothing to fill in that was not there.
+    assert "checklists" not in run("report", tmp_path)[1]
 
 
 def test_what_is_no_run_is_refused(run: Run, tmp_path: Path) -> None:

@@ -184,6 +184,12 @@ def drawn_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Comparison
     return folder_of
 
 
+@pytest.fixture(scope="session", name="write_run")
+def run_writer() -> Callable[..., Path]:
+    """Return the function that writes a run folder from what was drawn."""
+    return write_run
+
+
 @pytest.fixture
 def make_run(tmp_path: Path, drawn_once: Callable[[Comparison], Path]) -> Callable[..., Path]:
     """Return a function that writes a run folder: (comparison, synthetic=..., cases=...)."""

@@ -16,8 +16,11 @@ def report(
     """Make the report of a run again, from what the run saved.
 
     Nothing is computed: no image is read and no model is asked. What the run's folder holds
-    besides by now, such as heat maps, is taken in.
+    besides by now, such as heat maps, is taken in. Checklists that are not there are written;
+    those that are stay as they are.
     """
-    from cervispine.reporting import write_report
+    from cervispine.reporting import save_checklists, write_report
 
     print(f"The report is {write_report(run)}")
+    if written := save_checklists(run):
+        print(f"Checklists to fill in: {written[0].parent}")

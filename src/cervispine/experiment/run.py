@@ -128,7 +128,7 @@ def run_experiment(
     """
     from cervispine.backbones import load_backbone
     from cervispine.loading import build_loader, find_loader
-    from cervispine.reporting import write_report
+    from cervispine.reporting import save_checklists, write_report
 
     settings = find_preset(preset)
     if data is not None and labels is None:
@@ -199,6 +199,7 @@ def run_experiment(
                 run, source, account, parts["test"], predictions, table, preprocessor, histories
             )
         run.finish(account)
+        save_checklists(run.path)
         report = write_report(run.path)
     return Experiment(
         folder=run.path, parts=parts, predictions=predictions, comparison=comparison, report=report

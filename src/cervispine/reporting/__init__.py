@@ -11,10 +11,13 @@ intake       intake.html: what became of every file, and what each study looks l
 thumbnails   the middle slice of a series as a small picture
 pages        a template to one offline page
 wording      what a run asked and found, and what it does not show, in sentences
+facts        what a run knows of what reporting standards ask
+checklists   CLAIM 2024, STARD-AI and TRIPOD+AI, filled in as far as may be
 report       report.html, made from the files of a run alone, readable offline
 """
 
 from cervispine.reporting.cases import choose_cases, save_cases
+from cervispine.reporting.checklists import save_checklists
 from cervispine.reporting.comparison import save_comparison
 from cervispine.reporting.figures import MARK
 from cervispine.reporting.flow import save_flow
@@ -27,6 +30,7 @@ __all__ = [
     "MARK",
     "choose_cases",
     "save_cases",
+    "save_checklists",
     "save_comparison",
     "save_flow",
     "save_history",
