@@ -276,6 +276,8 @@ def test_nothing_that_names_a_patient_is_written_or_said(
          "--out", out / "scores.csv"),
         ("explain", out / "model", images, "--allow-training-patients",
          "--patients", f"{IDENTITY}-001,{IDENTITY}-002", "--out", out / "maps"),
+        ("infer", out / "model", images, "--allow-training-patients", "--workers", 0,
+         "--out", out / "archive"),
         ("compare", "--truth", labels, "--scores", out / "scores.csv", "--readers", readers,
          "--out", out / "comparison"),
     ]  # fmt: skip
