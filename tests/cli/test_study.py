@@ -41,6 +41,17 @@ def test_train_and_predict(run: Run, phantom: PhantomCohort, tmp_path: Path) -> 
         rows = list(csv.DictReader(stream))
     assert [row["patient"] for row in rows] == list(cohort.patients)
 
+    pytest.importorskip("onnxruntime", reason="the extra onnxruntime is not installed")
+    faster = ("predict", tmp_path / "model", phantom.dicom, "--allow-training-patients")
+    faster = (*faster, "--engine", "onnxruntime", "--out", tmp_path / "again.csv")
+    code, _, err = run(*faster)
+    assert (code, "EXPORT_MISSING" in err) == (4, True)
+    assert run("export", tmp_path / "model")[0] == 0
+    assert run(*faster)[0] == 0
+    with (tmp_path / "again.csv").open() as stream:
+        again = [float(row["score"]) for row in csv.DictReader(stream)]
+    assert again == pytest.approx([float(row["score"]) for row in rows], abs=1e-5)
+
     code, out, _ = run(
         "compare", "--truth", phantom.labels, "--scores", scores,
         "--readers", phantom.readers, "--out", tmp_path / "comparison",

@@ -269,10 +269,10 @@ def run_epoch(
             progress = (epoch * len(batches) + step) / (recipe.epochs * len(batches))
             for group in state.optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * _schedule(progress)
-            images = training[indices]
+            images = training[indices].to(recipe.device)
             if changes is not None:
                 images = changes.apply(images, indices)
-            images = images.to(recipe.device, memory_format=torch.channels_last)
+            images = images.contiguous(memory_format=torch.channels_last)
             loss = loss_of(state.network, images, truth[indices].to(recipe.device), weight, recipe)
             if not torch.isfinite(loss):
                 raise TrainingError(
