@@ -2,14 +2,15 @@
 
 The series is a sagittal T2 of 15 slices of 512 x 512 pixels, written as DICOM into a temporary
 folder. Prints `name ratio target pass|fail`, where the ratio is the median time of the peer over
-ours: one thread, one run, the two in turn, files in the page cache. Rows without a target are
-there to be known. All are given what an index gives once: ours a study, the peers the names of the
-files in order.
+ours: one thread, one run, the two in turn, files in the page cache. It is time of the processor,
+which others who use the machine do not change much. Rows without a target are there to be known.
+All are given what an index gives once: ours a study, the peers the names of the files in order.
 
 read_and_preprocess    Preprocessor against MONAI's PydicomReader and transforms
 read_three_slices      Loader.read of 3 slices, as many as the tensor has, against SimpleITK's
                        ImageSeriesReader, which has no way to read part of a series
-read_all_slices        the same of all 15, which the Preprocessor needs to find the middle one
+read_all_slices        the same of all 15, which the Preprocessor needs to find the middle one; as
+                       float32, which SimpleITK's, of the type that is stored, are not yet
 index_and_preprocess   the first row with Loader.index of the folder in our time
 """
 
@@ -128,10 +129,10 @@ def medians(acts: dict[str, Callable[[], object]]) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in acts}
     for number in range(ROUNDS + 1):
         for name, act in acts.items():
-            start = time.perf_counter()
+            start = time.process_time()
             act()
             if number:  # the first round warms up
-                times[name].append(time.perf_counter() - start)
+                times[name].append(time.process_time() - start)
     return {name: float(np.median(values)) for name, values in times.items()}
 
 

@@ -82,3 +82,8 @@ def test_what_is_absent_is_none() -> None:
     assert plain.get(Tag("Rows")) is None
     with pytest.raises(LoadError, match="missing"):
         uid_of(plain, "StudyInstanceUID")
+
+
+def test_minus_zero_is_zero() -> None:
+    plain = Plain(dataset("ImagePositionPatient", "DS", b"-0\\-0.0\\0", True))
+    assert [str(number) for number in numbers_of(plain, "ImagePositionPatient")] == ["0.0"] * 3

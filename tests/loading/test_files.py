@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import struct
 import zlib
@@ -12,6 +13,7 @@ import pytest
 
 from cervispine.exceptions import DecoderMissingError, LoadError, NoDicomError
 from cervispine.loading import Limits, Loader, parsing
+from cervispine.loading.intake import find_files, nothing_collected
 
 
 def test_files_that_are_no_dicom(good: Path, check: Any) -> None:
@@ -176,3 +178,14 @@ def test_a_localizer_that_was_cut_off_is_still_none(good: Path, Series: Any, che
     for path in Series(elements={"SeriesDescription": "localizer"}).write(good / "bad"):
         path.write_bytes(path.read_bytes()[:-50])
     check(Loader().index(good), "LOCALIZER", "ignored", 5)
+
+
+def test_the_search_for_garbage_goes_on_afterwards(tmp_path: Path) -> None:
+    assert gc.isenabled()
+    with nothing_collected():
+        assert not gc.isenabled()
+        find_files(tmp_path)
+        assert not gc.isenabled()
+    with pytest.raises(KeyError), nothing_collected():
+        raise KeyError
+    assert gc.isenabled()

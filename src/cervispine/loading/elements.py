@@ -191,7 +191,8 @@ def numbers_of(elements: Elements, keyword: str) -> tuple[float, ...]:
         # Python reads 1_0 as ten, DICOM does not.
         if any(isinstance(value, str) and "_" in value for value in values):
             raise ValueError
-        numbers = tuple(map(float, values))
+        # Minus zero is zero, so that equal numbers are written alike.
+        numbers = tuple(float(value) + 0.0 for value in values)
     except (TypeError, ValueError):
         raise LoadError(f"{keyword} is not a number", code="VALUE_INVALID") from None
     if not all(map(math.isfinite, numbers)):

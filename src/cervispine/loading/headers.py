@@ -323,7 +323,7 @@ def _geometry(elements: Elements) -> dict[str, Any]:
         raise GeometryError(f"PixelSpacing is not from {low:g} to {high:g} mm")
     check_cosines(values["orientation"])
     return {
-        "position": values["position"],
+        "position": tuple(map(_one, values["position"])),
         "orientation": _one(values["orientation"]),
         "pixel_spacing": _one(values["pixel_spacing"]),
     }

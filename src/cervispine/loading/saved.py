@@ -23,7 +23,7 @@ from cattrs.preconf.json import make_converter
 
 from cervispine.exceptions import CervispineError, UsageError
 from cervispine.loading.headers import Header
-from cervispine.loading.intake import Found, FoundFile
+from cervispine.loading.intake import Found, FoundFile, nothing_collected
 from cervispine.loading.limits import Limits
 from cervispine.loading.sources import Source, paths_of
 from cervispine.loading.store import Store, invalid
@@ -163,7 +163,7 @@ class SavedIndex(NoIndex):
         key = loader, self._digest()
         saved = self._store.outcome(key)
         if saved is not None:
-            with self._trusting_nothing():
+            with self._trusting_nothing(), nothing_collected():
                 return self._converter.loads(saved, Outcome)
         outcome = decide()
         self._store.keep_only(os.fsencode(file.name) for file in self._found.files)
