@@ -80,9 +80,12 @@ def test_a_model_is_trained_and_read_on_nifti(run: Run, bids: Path, tmp_path: Pa
     model, scores = str(tmp_path / "model"), tmp_path / "scores.csv"
     given = ("--loader", "nifti", "--labels", str(bids / "labels.csv"))
     code, _, err = run(
-        "train", str(bids), *given, "--out", model, "--backbone", "resnet34", "--epochs", "1"
-    )
+        "train", str(bids), *given, "--out", model, "--backbone", "resnet34", "--epochs", "1",
+        "--cache", str(tmp_path / "cache"),
+    )  # fmt: skip
     assert code == 0, err
+    assert list((tmp_path / "cache").glob("*.npy"))
+    assert (tmp_path / "model" / "history.png").read_bytes().startswith(b"\x89PNG")
     assert "cervispine:nifti" in (tmp_path / "model" / "README.md").read_text()
     code, _, err = run(
         "predict", model, str(bids), "--loader", "nifti", "--out", str(scores),

@@ -98,6 +98,10 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 30,
     loader: LoaderName = "dicom",
     saved: Saved = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder that keeps prepared images for the next training."),
+    ] = None,
     key: KeyFile = None,
     verify: Verify = None,
     seed: Seed = 0,
@@ -106,6 +110,7 @@ def train(
     """Train one model on a whole cohort and save it as a folder."""
     from cervispine.classification import OPLLClassifier
     from cervispine.classification.checkpoints import remove_checkpoints
+    from cervispine.preprocessing import Preprocessor
     from cervispine.records import Key
     from cervispine.reporting import save_history
 
@@ -115,7 +120,9 @@ def train(
     )
     if (out / "config.json").exists():
         raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
-    classifier = OPLLClassifier(backbone=backbone, epochs=epochs, seed=seed)
+    classifier = OPLLClassifier(
+        backbone=backbone, preprocessor=Preprocessor(cache=cache), epochs=epochs, seed=seed
+    )
     classifier.fit(cohort, run_dir=out, resume=resume, key=secret).save(out)
     remove_checkpoints(out)
     kept = {backbone: classifier.record_["best_epoch"]}
