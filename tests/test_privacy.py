@@ -22,6 +22,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import nibabel
@@ -41,7 +42,14 @@ from cervispine.phantom import PhantomCohort
 NAME, IDENTITY, PLACE = "QZNAMEQZ", "QZIDENTQZ", "QZPLACEQZ"
 
 #: Which files hold identifiers of patients: joined with the user's tables, and documented as such.
-WITH_IDENTITY = {"split.csv", "predictions.csv", "cases.csv", "scores.csv", "peaks.csv"}
+WITH_IDENTITY = {
+    "study.sqlite",
+    "split.csv",
+    "predictions.csv",
+    "cases.csv",
+    "scores.csv",
+    "peaks.csv",
+}
 
 TEXT_VR = {"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR"}
 
@@ -285,9 +293,47 @@ def test_nothing_that_names_a_patient_is_written_or_said(
         assert run(*command) == 0, said()
         check_said(said())
     assert check_files(out, data) > 40
-    for name in WITH_IDENTITY - {"cases.csv"}:
+    for name in WITH_IDENTITY - {"cases.csv", "study.sqlite"}:
         path = next(out.rglob(name))
         assert IDENTITY in path.read_text(), "the search does not see what is there"
+
+
+def test_a_reader_study_names_nobody_but_where_it_says(
+    data: Path,
+    tmp_path: Path,
+    run: Run,
+    said: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("fastapi", reason="the extra `reader` is not installed")
+    from fastapi.testclient import TestClient
+
+    sent: list[bytes] = []
+
+    def read_a_case(app: Any, *_: object, **__: object) -> None:
+        with TestClient(app, base_url="http://127.0.0.1") as browser:
+            links = re.findall(r"/#([\w-]{43})$", said(), re.MULTILINE)
+            sent.append(browser.post("/api/enter", json={"token": links[0]}).content)
+            me = browser.get("/api/me")
+            listed = browser.get("/api/list")
+            path = f"/api/readings/{listed.json()['readings'][0]['id']}"
+            begun = browser.post(f"{path}/begin", headers={"X-CSRF-Token": me.json()["csrf"]})
+            assert begun.status_code == 200
+            answers = [browser.get(f"{path}{end}") for end in ("", "/images/0")]
+            sent.extend(answer.content for answer in (me, listed, *answers))
+
+    monkeypatch.setattr("cervispine.reader_study.server.serve", read_a_case)
+    out = tmp_path / "out"
+    study = ("--readers", "a,b", "--port", 0, "--out", out / "study")
+    assert run("read", "serve", data / "images", *study) == 0
+    check_said(said())
+    assert len(sent) == 5
+    assert not any(holds(each, NAME, IDENTITY, PLACE) for each in sent)
+    assert run("read", "export", out / "study", "--out", out / "reads") == 3
+    assert run("read", "export", out / "study", "--unfinished", "--out", out / "reads") == 0
+    check_said(said())
+    assert check_files(out, data) > 20
+    assert IDENTITY.encode() in (out / "study" / "study.sqlite").read_bytes()
 
 
 def damage(path: Path, kind: str) -> None:

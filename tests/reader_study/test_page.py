@@ -267,6 +267,16 @@ def page(link: str, chromium: Any) -> Iterator[Any]:
     assert faults == []
 
 
+def test_the_same_link_again_finds_a_browser_that_is_signed_in(link: str, chromium: Any) -> None:
+    context = chromium.new_context()
+    open_page(context, link, []).close()
+    again = open_page(context, link, [])
+    assert again.locator("#reader").text_content() == "ann"
+    stranger = chromium.new_context().new_page()
+    stranger.goto(link)
+    stranger.wait_for_selector("#message:has-text('not signed in')")
+
+
 def test_mouse_and_keys_move_through_the_stack_and_change_what_is_seen(page: Any) -> None:
     first = facts(page)
     page.keyboard.press("ArrowDown")

@@ -252,7 +252,8 @@ def _names(host: str) -> list[str]:
     """Return the names under which the server may be asked for."""
     if _is_anything(host):
         return ["*"]
-    return [host, "localhost", "127.0.0.1"] if _is_loopback(host) else [host]
+    names = [host, f"[{host}]"] if ":" in host else [host]
+    return [*names, "localhost", "127.0.0.1"] if _is_loopback(host) else names
 
 
 def _is_loopback(host: str) -> bool:

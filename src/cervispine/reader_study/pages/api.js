@@ -43,5 +43,10 @@ export async function enterByLink() {
   const token = location.hash.slice(1);
   if (!token) return;
   history.replaceState(null, "", location.pathname);
-  await call("POST", "enter", { token });
+  try {
+    await call("POST", "enter", { token });
+  } catch (error) {
+    // A link that was used already: perhaps by this very browser, which is signed in then.
+    if (error.status !== 401) throw error;
+  }
 }
