@@ -15,7 +15,7 @@ A phantom shows that the machinery works; nothing it makes is evidence about pat
 ``scanner``          protocols, coil, k-space, noise
 ``dicom``            images to DICOM files
 ``readers``          simulated surgeons
-``levels``           which vertebra a pixel lies at
+``levels``           which vertebra pixels lie at
 ``cohort``           all of it for a whole cohort, on disk (``storage``)
 ===================  ============================================================
 """
@@ -23,7 +23,7 @@ A phantom shows that the machinery works; nothing it makes is evidence about pat
 from cervispine.phantom.canal import Severity, severity
 from cervispine.phantom.cohort import Phantom, PhantomCohort
 from cervispine.phantom.dicom import write_series
-from cervispine.phantom.levels import level_at
+from cervispine.phantom.levels import levels_at
 from cervispine.phantom.readers import Case, Reading, simulate_readers
 from cervispine.phantom.rendering import Rendering, render, render_sequences
 from cervispine.phantom.sampling import null_cohort, sample_patient, twin
@@ -62,7 +62,7 @@ __all__ = [
     "Severity",
     "TypeMix",
     "from_json",
-    "level_at",
+    "levels_at",
     "null_cohort",
     "render",
     "render_sequences",

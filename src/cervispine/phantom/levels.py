@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cervispine.phantom.specification import VERTEBRAE, PatientSpecification
 from cervispine.phantom.spine import Spine
 
-__all__ = ["level_at"]
+__all__ = ["levels_at"]
 
 
-def level_at(patient: PatientSpecification, row: float, column: float) -> str | None:
-    """Return the vertebra beside a pixel of a sagittal slice, the half of each disc being its own.
+def levels_at(patient: PatientSpecification, pixels: ArrayLike) -> tuple[str | None, ...]:
+    """Return the vertebrae beside pixels of a sagittal slice; half of each disc belongs to each.
 
     Parameters
     ----------
     patient : PatientSpecification
-    row, column : float
-        In a slice of :func:`~cervispine.phantom.render`.
+    pixels : array_like, shape (n, 2)
+        Row and column in a slice of :func:`~cervispine.phantom.render`.
 
     Returns
     -------
-    str or None
+    tuple of str or None
         ``"C2"`` to ``"T4"``; None above the dens and below T4.
     """
     protocol, anatomy = patient.protocol, patient.anatomy
-    middle = (protocol.matrix - 1) / 2
-    posterior = np.array([(column - middle) * protocol.pixel_spacing], np.float32)
-    superior = np.array([(middle - row) * protocol.pixel_spacing], np.float32)
-    position = float(Spine.of(patient).coordinates(posterior, superior)[0][0])
-    borders = [
-        (bottom + top) / 2
-        for bottom, top in zip(anatomy.body_bottoms, anatomy.body_tops[1:], strict=False)
-    ]
-    edges = [anatomy.body_tops[0], *borders, anatomy.body_bottoms[-1]]
-    for name, (top, bottom) in zip(VERTEBRAE, itertools.pairwise(edges), strict=True):
-        if top <= position < bottom:
-            return name
-    return None
+    row, column = np.asarray(pixels, np.float32).reshape(-1, 2).T
+    middle = np.float32((protocol.matrix - 1) / 2)
+    spacing = np.float32(protocol.pixel_spacing)
+    along, _ = Spine.of(patient).coordinates((column - middle) * spacing, (middle - row) * spacing)
+    borders = np.add(anatomy.body_bottoms[:-1], anatomy.body_tops[1:]) / 2
+    edges = np.array([anatomy.body_tops[0], *borders, anatomy.body_bottoms[-1]])
+    # 0 is above the first edge, and one more than there are vertebrae below the last.
+    names = (None, *VERTEBRAE, None)
+    return tuple(names[number] for number in np.searchsorted(edges, along, side="right"))
