@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cervispine.backbones import Backbone, list_backbones
-    from cervispine.classification import Classifier, OPLLClassifier
+    from cervispine.classification import Classifier, Ensemble, OPLLClassifier
     from cervispine.evaluation import Comparison, Evaluation, Evaluator, ReaderTable
     from cervispine.experiment import run_experiment
     from cervispine.loading import Loader, NiftiLoader, list_loaders
@@ -47,6 +47,7 @@ _HOMES = {
     "Classifier": "classification",
     "Cohort": "records",
     "Comparison": "evaluation",
+    "Ensemble": "classification",
     "Evaluation": "evaluation",
     "Evaluator": "evaluation",
     "Loader": "loading",
@@ -69,6 +70,7 @@ __all__ = [
     "Classifier",
     "Cohort",
     "Comparison",
+    "Ensemble",
     "Evaluation",
     "Evaluator",
     "Loader",

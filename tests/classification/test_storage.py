@@ -39,10 +39,11 @@ def test_a_saved_model_reads_as_before(
     again = OPLLClassifier.load(folder)
     assert np.array_equal(again.predict_proba(cohort), fitted.predict_proba(cohort))
     assert again.threshold_ == fitted.threshold_
+    assert again.band_ == fitted.band_
     assert again.history_ == fitted.history_
     assert again.get_params()["learning_rate"] == fitted.learning_rate
     assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md", "config.json", "history.csv", "model.safetensors", "trained_on.json",
+        "README.md", "config.json", "domain.json", "history.csv", "model.safetensors", "trained_on.json",
         "training.json",
     ]  # fmt: skip
 
@@ -51,6 +52,7 @@ def test_the_card_says_what_it_is_for(folder: Path) -> None:
     card = (folder / "README.md").read_text()
     assert "Not a medical device" in card
     assert "resnet34 from cervispine" in card
+    assert "too few to rule OPLL out, which takes 9" in card
 
 
 def test_no_patient_is_named_in_a_model(folder: Path, cohort: Cohort) -> None:
@@ -110,15 +112,60 @@ def test_a_pickle_is_never_opened(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": "other"}, {"version": 2}, {"class": "Classifier"}, {"class_names": ["A", "B"]},
+        {"format": "other"}, {"version": 3}, {"class": "Classifier"}, {"class_names": ["A", "B"]},
         {"parameters": {"backbones": "x"}}, {"threshold": "high"}, {"temperature": float("nan")},
-        {"preprocessing": {"nonsense": 1}}, {"record": 3},
+        {"preprocessing": {"nonsense": 1}}, {"record": 3}, {"band": {"low": 2}},
     ],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip
 def test_a_foreign_configuration_is_refused(folder: Path, changes: dict[str, Any]) -> None:
     edit_config(folder, **changes)
     with pytest.raises(ModelFormatError):
+        OPLLClassifier.load(folder)
+
+
+def test_a_model_of_version_1_knows_neither_band_nor_domain(folder: Path, cohort: Cohort) -> None:
+    config = json.loads((folder / "config.json").read_text()) | {"version": 1}
+    del config["band"], config["parameters"]["error_rate"], config["domain_sha256"]
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "domain.json").unlink()
+    old = OPLLClassifier.load(folder)
+    assert (old.band_, old.domain_) == (None, None)
+    predictions = old.classify(cohort, allow_training_patients=True)
+    assert not predictions.undecided.any()
+    assert predictions.out_of_distribution is None
+    assert "too old to say" in predictions.summary()
+    # Saved again it is a model of this version, and still has none.
+    again = OPLLClassifier.load(old.save(folder / "again"))
+    assert (again.band_, again.domain_) == (None, None)
+
+
+@pytest.mark.parametrize("key", ["band", "domain_sha256"])
+def test_a_model_of_this_version_without_one_of_them_is_damaged(folder: Path, key: str) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    del config[key]
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelFormatError, match=key):
+        OPLLClassifier.load(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"centre": [float("nan")] * 14}, {"centre": [0.0]}, {"precision": [[1.0]]},
+        {"scale": [0.0] * 14}, {"studies": 1}, {"scatter": -1}, {"protocols": {"T2": {}}},
+        {"protocols": 3}, {"typical": "far"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_a_foreign_domain_is_refused(folder: Path, changes: dict[str, Any]) -> None:
+    domain = json.loads((folder / "domain.json").read_text()) | changes
+    content = json.dumps(domain).encode()
+    (folder / "domain.json").write_bytes(content)
+    with pytest.raises(ModelFormatError, match="hash"):
+        OPLLClassifier.load(folder)
+    edit_config(folder, domain_sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(ModelFormatError, match=r"domain\.json"):
         OPLLClassifier.load(folder)
 
 

@@ -34,11 +34,50 @@ def test_at_or_above_the_threshold_is_positive() -> None:
     assert made.calls.tolist() == [1, 0, 1]
     assert made.advice == ("CT advised", "no OPLL called", "CT advised")
     assert len(made) == 3
+    assert not made.undecided.any()
+    assert made.summary() == (
+        "3 studies, 2 called OPLL: CT advised for 2; the model is too old to say what it does not "
+        "know"
+    )
+
+
+def test_inside_the_band_ct_is_advised_whatever_the_call() -> None:
+    made = predictions(band=(0.3, 0.5), unlike_training=((), (), ()))
+    assert made.calls.tolist() == [0, 1, 0]
+    assert made.undecided.tolist() == [False, True, True]
+    assert made.advice == ("no OPLL called", "CT advised", "CT advised")
+    assert made.summary() == (
+        "3 studies, 1 called OPLL, 2 undecided (probability 0.300 to 0.500), "
+        "0 unlike the training studies: CT advised for 2"
+    )
+
+
+def test_nothing_is_ruled_out_for_a_study_unlike_the_training() -> None:
+    made = predictions(
+        unlike_training=(("manufacturer ge, trained on siemens", "=1+1"), (), ()),
+        out_of_distribution=np.array([0.99, 0.5, 0.1]),
+    )
+    assert made.unlike.tolist() == [True, False, False]
+    assert made.advice == ("CT advised", "CT advised", "no OPLL called")
+    rows = scores_table([made]).splitlines()
+    assert rows[1].endswith(',0.99,"manufacturer ge, trained on siemens; =1+1",CT advised')
+    assert rows[2].endswith(",,0.5,,CT advised")
+    spread = predictions(unlike_training=(("=1+1",), (), ()))
+    assert ",'=1+1," in scores_table([spread])
 
 
 def test_the_frame_has_a_row_a_study() -> None:
     frame = predictions().to_frame()
-    assert list(frame) == ["patient", "model", "score", "call", "advice"]
+    assert list(frame) == [
+        "patient",
+        "model",
+        "score",
+        "call",
+        "undecided",
+        "out_of_distribution",
+        "unlike_training",
+        "advice",
+    ]
     assert frame["patient"].tolist() == list(PATIENTS)
     assert frame["call"].tolist() == [0, 1, 0]
     assert set(frame["model"]) == {"resnet34"}
@@ -53,7 +92,8 @@ def test_a_score_reads_back_as_the_same_number(numbers: list[float]) -> None:
 def test_the_table_is_read_back_and_holds_no_formula(tmp_path: Path) -> None:
     predictions(model="@evil").to_csv(tmp_path / "scores.csv")
     text = (tmp_path / "scores.csv").read_text()
-    assert text.startswith("patient,model,score,call\n00123,'@evil,0.25,0\n'=1+1,'@evil,0.5,1\n")
+    assert text.startswith("patient,model,score,call,undecided,")
+    assert "\n00123,'@evil,0.25,0,,,,no OPLL called\n'=1+1,'@evil,0.5,1,,,,CT advised\n" in text
     table = read_table(tmp_path / "scores.csv", required=("patient", "model"), code="SCORES")
     assert tuple(row["patient"] for row in table.rows) == PATIENTS
     assert {row["model"] for row in table.rows} == {"@evil"}
@@ -66,7 +106,12 @@ def test_several_models_make_one_table() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2,), (4,), (3, 2), ()], ids=str)
-def test_other_than_one_probability_a_patient_is_refused(shape: tuple[int, ...]) -> None:
+def test_other_than_one_value_a_patient_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(MismatchedCasesError) as caught:
+        predictions(out_of_distribution=np.zeros(shape))
+    assert caught.value.where == "out_of_distribution"
+    with pytest.raises(MismatchedCasesError):
+        predictions(unlike_training=((),) * 2)
     with pytest.raises(MismatchedCasesError) as caught:
         predictions(probabilities=np.zeros(shape))
     assert caught.value.code == "LENGTHS_DIFFER"

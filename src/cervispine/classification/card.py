@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from cervispine.classification.abstention import Band
 from cervispine.records.markdown import escape_markdown, markdown_table
 
-__all__ = ["model_card"]
+__all__ = ["ensemble_card", "model_card"]
 
 Record = Mapping[str, Any]
 
@@ -147,8 +148,22 @@ def _training(config: Record, history: Sequence[Mapping[str, float]]) -> list[st
         f"- Input: {escape_markdown(settings)}.",
         f"- Threshold {config['threshold']:.4f} (Youden's, on the validation part); temperature "
         f"{config['temperature']:.3f}.",
+        *_unknowing(config),
         f"- cervispine {record['cervispine']}, torch {record['torch']}.",
     ]
+
+
+def _unknowing(config: Record) -> Iterator[str]:
+    """Yield what a model does not decide and what it was not made for, where it knows them."""
+    if config.get("band") is not None:
+        band = Band.from_dict(config["band"]).summary(config["class_names"])
+        yield f"- Undecided, so that CT is advised whatever the call: probabilities of {band}."
+    if config.get("domain"):
+        yield (
+            "- Studies acquired otherwise than these, or of another look, are flagged "
+            "(`UNLIKE_TRAINING`), and it rules nothing out for them: "
+            f"{escape_markdown(config['domain'])}."
+        )
 
 
 def _figures(record: Record, tested: Record | None) -> list[str]:
@@ -212,3 +227,46 @@ def _told(record: Record, tested: Record | None) -> Iterable[str]:
     missing = [name for name in ("site", "sex", "age") if name not in record["training"]]
     if missing:
         yield f"Who the patients were by {', '.join(missing)}: the labels did not say."
+
+
+def ensemble_card(config: Record, members: Sequence[Record], intended_use: str) -> str:
+    """Return a card of an ensemble in Markdown; each member has its own beside it.
+
+    Parameters
+    ----------
+    config
+        As the ensemble's ``config.json`` holds it.
+    members
+        The records of its members.
+    intended_use
+        That of its members.
+    """
+    first = members[0]
+    names = " + ".join(member["backbone"] for member in members)
+    return "\n".join(
+        [
+            f"# Ensemble of {len(members)}: {escape_markdown(names)}",
+            "",
+            f"**Intended use.** {intended_use}",
+            "",
+            "## How it was made",
+            "",
+            f"- Trained on {first['training_patients']} patients, with "
+            f"{first['validation_patients']} more for validation, the same for all members; their "
+            "cards say who these were.",
+            *(
+                f"- member-{number}: {escape_markdown(member['backbone'])}, seed "
+                f"{member['seed']}, epoch {member['best_epoch']} of {member['epochs']}."
+                for number, member in enumerate(members, start=1)
+            ),
+            "- Its logit is the mean of theirs, each calibrated, divided by "
+            f"{config['temperature']:.3f}; threshold {config['threshold']:.4f} (Youden's, on the "
+            "validation part).",
+            *_unknowing(config),
+            "",
+            "## What this card does not show",
+            "",
+            "- Results on patients it has never seen: only those can say how good it is.",
+            "",
+        ]
+    )

@@ -14,23 +14,25 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from cervispine.classification.abstention import Band
 from cervispine.classification.calibration import fit_temperature, positive_probability
+from cervispine.classification.domain import Domain
 from cervispine.classification.engines import Engine, engine_of, torch_engine
 from cervispine.classification.hardware import choose_device, choose_precision, within_memory
 from cervispine.classification.inputs import (
     labelled_studies,
     validation_part,
-    warn_of_other_loaders,
 )
 from cervispine.classification.memory import TrainedOn
 from cervispine.classification.networks import build_network
 from cervispine.classification.parameters import check_parameters, fingerprint
+from cervispine.classification.reading import Reading
 from cervispine.classification.record import training_record, validated
 from cervispine.classification.training import Images, OnEpoch, Recipe, margins_of, train
 from cervispine.evaluation import choose_threshold
 from cervispine.preprocessing import Preprocessor
 from cervispine.progress import progress
-from cervispine.records import Cohort, Key, Predictions, Study
+from cervispine.records import Cohort, Key, Study
 from cervispine.records.files import make_folder
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ __all__ = ["Classifier"]
 
 
 @attrs.define(eq=False, kw_only=True, slots=False, repr=False)
-class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Tell two classes of studies apart with a convolutional network.
 
     A scikit-learn estimator whose ``X`` is a sequence of :class:`~cervispine.Study` and whose
@@ -71,6 +73,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         and the threshold; or the identifiers of these patients.
     calibrate
         Divide the logits by the temperature that the validation part asks for.
+    error_rate
+        Share of the patients of either class who may lie outside the band, on the wrong side of it.
     device
         "auto", "cpu", "cuda" ...
     precision
@@ -88,6 +92,11 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Probability at or above which a study is called positive: Youden's on the validation part.
     temperature_ : float
         What logits are divided by.
+    band_ : Band or None
+        The probabilities between which neither class is ruled out, so that CT is advised whatever
+        the call; None of a model that was saved before there were bands.
+    domain_ : Domain or None
+        What the training part looked like; None of a model that was saved before there were any.
     classes_ : ndarray
         [0, 1].
     history_ : tuple of dict
@@ -115,6 +124,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     augment: bool = True
     validation: float | Sequence[str] = 0.15
     calibrate: bool = True
+    error_rate: float = 0.1
     device: str = "auto"
     precision: str = "auto"
     seed: int = 0
@@ -209,6 +219,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.temperature_ = fit_temperature(validation.truth, margins) if self.calibrate else 1.0
         probabilities = positive_probability(margins, self.temperature_)
         self.threshold_ = choose_threshold(validation.truth, probabilities, rule="youden")
+        self.band_: Band | None = Band.of(
+            validation.truth, probabilities, threshold=self.threshold_, error_rate=self.error_rate
+        )
+        self.domain_: Domain | None = Domain.of(studies, pixels, held_out, preprocessor.sequences)
         self.classes_ = np.array([0, 1])
         self.preprocessor_ = preprocessor
         self.module_ = network
@@ -222,67 +236,19 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.trained_on_ = TrainedOn.of(studies, key)
         return self
 
-    def decision_function(self, X: Sequence[Study]) -> NDArray[np.float64]:
-        """Return float64 (n,): calibrated logit of the positive class over the negative one."""
-        check_is_fitted(self)
-        pixels = self.preprocessor_.transform(list(X))
+    def _margins(self, pixels: torch.Tensor) -> NDArray[np.float64]:
         with within_memory(self.device_):
             network = engine_of(self).network
             margins = margins_of(network, pixels, self.device_, self.batch_size)
         return margins / self.temperature_
 
-    def predict_proba(self, X: Sequence[Study]) -> NDArray[np.float64]:
-        """Return float64 (n, 2): calibrated probabilities of the two classes."""
-        positive = positive_probability(self.decision_function(X))
-        return np.column_stack([1 - positive, positive])
+    @property
+    def _name(self) -> str:
+        return self.backbone
 
-    def predict(self, X: Sequence[Study]) -> NDArray[np.int64]:
-        """Return int64 (n,): 1 where the probability reaches ``threshold_``."""
-        return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
-
-    def classify(
-        self, X: Sequence[Study], *, key: Key | None = None, allow_training_patients: bool = False
-    ) -> Predictions:
-        """Return probabilities and calls with the patients they belong to and their provenance.
-
-        Studies that the model was fitted on are refused here, and so by every command; the
-        methods of scikit-learn (``predict``, ``predict_proba``, ``score``) read whatever they
-        are given, as cross-validation and learning curves need.
-
-        Parameters
-        ----------
-        X
-            Studies.
-        key
-            That of the training: other images of the same patients are known too.
-        allow_training_patients
-            Read them all the same.
-
-        Raises
-        ------
-        LeakageError
-            The model was fitted on some of them (``LEAKAGE_TRAINING``).
-
-        Warns
-        -----
-        ProvenanceWarning
-            The images are read by another loader than those the model was trained on.
-        """
-        check_is_fitted(self)
-        warn_of_other_loaders(self.record_, X)
-        compared = "nothing" if allow_training_patients else self.trained_on_.refuse(X, key)
-        probabilities = self.predict_proba(X)[:, 1]
-        return Predictions(
-            patients=tuple(study.patient for study in X),
-            probabilities=probabilities,
-            threshold=self.threshold_,
-            model=self.backbone,
-            provenance={
-                **self.record_,
-                "compared_with_training": compared,
-                "engine": engine_of(self).name,
-            },
-        )
+    @property
+    def _engine(self) -> str:
+        return engine_of(self).name
 
     def explain(self, study: Study, *, method: str = "grad-cam", target: int = 1) -> Heatmap:
         """Return where in a study the evidence for a class lies, on its original pixels.

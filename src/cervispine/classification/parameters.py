@@ -20,7 +20,7 @@ from cervispine.records import Study
 if TYPE_CHECKING:
     from cervispine.classification.estimator import Classifier
 
-__all__ = ["check_parameters", "fingerprint", "plain_parameters"]
+__all__ = ["check_parameters", "check_share", "fingerprint", "plain_parameters"]
 
 
 def check_parameters(classifier: Classifier) -> None:
@@ -37,6 +37,7 @@ def check_parameters(classifier: Classifier) -> None:
     _refuse_number("seed", classifier.seed, Integral, least=0)
     for name in ("learning_rate", "weight_decay"):
         _refuse_number(name, getattr(classifier, name), Real, least=0)
+    check_share("error_rate", classifier.error_rate)
     if classifier.class_weight not in (None, "balanced"):
         raise UsageError(f"class_weight is None or 'balanced', not {classifier.class_weight!r}")
 
@@ -78,3 +79,15 @@ def _refuse_number(name: str, value: Any, kind: type, *, least: int) -> None:
     if not (fits and least <= value < 2**63):
         whole = "whole " if kind is Integral else ""
         raise UsageError(f"{name} is a {whole}number from {least}, not {value!r}")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise where a parameter is not a share that errors may have.
+
+    Raises
+    ------
+    UsageError
+        Names the parameter and what it may be.
+    """
+    if not (isinstance(value, float) and 0 < value < 0.5):
+        raise UsageError(f"{name} is a share above 0 and below one half, not {value!r}")

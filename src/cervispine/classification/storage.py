@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from cervispine.backbones import find_backbone
+from cervispine.classification.abstention import Band
 from cervispine.classification.card import model_card
+from cervispine.classification.domain import Domain
 from cervispine.classification.engines import ENGINES
 from cervispine.classification.exporting import EXPORT, NETWORK, choose_engine, export_network
 from cervispine.classification.hardware import choose_device
@@ -33,10 +35,19 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound="Classifier")
 
-__all__ = ["export_classifier", "load_classifier", "save_classifier", "save_test"]
+__all__ = [
+    "export_classifier",
+    "load_classifier",
+    "read_json",
+    "refused",
+    "save_classifier",
+    "save_test",
+]
 
 FORMAT = "cervispine/model"
-VERSION = 1
+VERSION = 2
+#: Models of version 1 have neither band nor domain.
+READABLE = (1, 2)
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TRAINED_ON = "trained_on.json"
@@ -44,7 +55,9 @@ HISTORY = "training.json"
 HISTORY_TABLE = "history.csv"
 TESTED = "tested.json"
 TESTED_FORMAT = "cervispine/tested"
+TESTED_VERSION = 1
 CARD = "README.md"
+DOMAIN = "domain.json"
 
 #: No configuration that cervispine writes comes near this many bytes.
 LARGEST_CONFIG = 1_000_000
@@ -59,6 +72,9 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
     write_text(folder / HISTORY_TABLE, _table(classifier.history_))
     trained_on = json.dumps(classifier.trained_on_.to_dict(), indent=1).encode()
     write_bytes(folder / TRAINED_ON, trained_on)
+    domain = None if classifier.domain_ is None else classifier.domain_.to_dict()
+    domain_content = json.dumps(domain, indent=1).encode()
+    write_bytes(folder / DOMAIN, domain_content)
     config = {
         "format": FORMAT,
         "version": VERSION,
@@ -69,7 +85,10 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
         "preprocessing": classifier.preprocessor_.settings(),
         "threshold": classifier.threshold_,
         "temperature": classifier.temperature_,
+        "band": None if classifier.band_ is None else classifier.band_.to_dict(),
         "record": classifier.record_,
+        "domain": "" if classifier.domain_ is None else classifier.domain_.summary(),
+        "domain_sha256": hashlib.sha256(domain_content).hexdigest(),
         "trained_on_sha256": hashlib.sha256(trained_on).hexdigest(),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -131,7 +150,7 @@ def save_test(folder: str | Path, tested: Mapping[str, Any]) -> None:
     """
     folder = Path(folder)
     config, history = _read_config(folder), _read_history(folder)
-    write_json(folder / TESTED, {"format": TESTED_FORMAT, "version": VERSION, **tested})
+    write_json(folder / TESTED, {"format": TESTED_FORMAT, "version": TESTED_VERSION, **tested})
     write_text(folder / CARD, model_card(config, history, tested))
 
 
@@ -141,16 +160,17 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
         raise UsageError(f"engine is one of {', '.join(ENGINES)}, not {engine!r}")
     config = _read_config(folder)
     if config["class"] != kind.__name__:
-        raise _refused(folder, f"it holds a {config['class']}, not a {kind.__name__}")
+        raise refused(folder, f"it holds a {config['class']}, not a {kind.__name__}")
     try:
         classifier = kind(**config["parameters"])
         preprocessor = Preprocessor.from_settings(config["preprocessing"])
         record, class_names = dict(config["record"]), tuple(config["class_names"])
         threshold, temperature = float(config["threshold"]), float(config["temperature"])
+        band = None if config.get("band") is None else Band.from_dict(config["band"])
     except (TypeError, ValueError, KeyError, UsageError) as error:
-        raise _refused(folder, "its configuration is not what this version writes") from error
+        raise refused(folder, "its configuration is not what this version writes") from error
     if class_names != classifier.class_names or not np.isfinite([threshold, temperature]).all():
-        raise _refused(folder, "its classes or its threshold are not those of this class")
+        raise refused(folder, "its classes or its threshold are not those of this class")
     _compare_backbone(record)
     network = build_network(classifier, preprocessor, pretrained=False)
     network.load_state_dict(_read_weights(folder, config, network.state_dict()))
@@ -159,17 +179,20 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
     classifier.preprocessor_ = preprocessor
     classifier.threshold_ = threshold
     classifier.temperature_ = temperature
+    classifier.band_ = band
     classifier.classes_ = np.array([0, 1])
     classifier.history_ = _read_history(folder)
     classifier.record_ = record
     classifier.trained_on_ = _read_trained_on(folder, config)
+    classifier.domain_ = _read_domain(folder, config)
     chosen = choose_engine(classifier, folder, engine, config["weights_sha256"])
     if chosen is not None:
         classifier.engine_ = chosen
     return classifier
 
 
-def _refused(folder: Path, reason: str) -> ModelFormatError:
+def refused(folder: Path, reason: str) -> ModelFormatError:
+    """Return the error that refuses a model folder."""
     return ModelFormatError(
         f"this is not a model that can be loaded: {reason}",
         where=str(folder),
@@ -177,36 +200,46 @@ def _refused(folder: Path, reason: str) -> ModelFormatError:
     )
 
 
-def _read_json(folder: Path, name: str) -> Any:
+def read_json(folder: Path, name: str) -> Any:
+    """Read a JSON file of a model folder, of no more bytes than cervispine writes."""
     path = folder / name
     try:
         if path.stat().st_size > LARGEST_CONFIG:
-            raise _refused(folder, f"{name} is larger than any that cervispine writes")
+            raise refused(folder, f"{name} is larger than any that cervispine writes")
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise _refused(folder, f"{name} cannot be read") from error
+        raise refused(folder, f"{name} cannot be read") from error
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    config = _read_json(folder, CONFIG)
+    config = read_json(folder, CONFIG)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise _refused(folder, f"{CONFIG} does not say {FORMAT!r}")
-    if config.get("version") != VERSION:
-        raise _refused(
-            folder, f"its format has version {config.get('version')}, this reads {VERSION}"
+        held = config.get("format") if isinstance(config, dict) else None
+        raise refused(
+            folder,
+            "it holds an ensemble, which Ensemble.load reads"
+            if held == "cervispine/ensemble"
+            else f"{CONFIG} does not say {FORMAT!r}",
         )
-    hashes = {"weights_sha256", "trained_on_sha256"}
-    missing = {"class", "parameters", "preprocessing", "record", *hashes} - set(config)
+    if config.get("version") not in READABLE:
+        raise refused(
+            folder, f"its format has version {config.get('version')}, this reads up to {VERSION}"
+        )
+    needed = {"class", "parameters", "preprocessing", "record"}
+    needed |= {"weights_sha256", "trained_on_sha256"}
+    if config["version"] > 1:
+        needed |= {"band", "domain_sha256"}
+    missing = needed - set(config)
     if missing:
-        raise _refused(folder, f"{CONFIG} lacks {sorted(missing)}")
+        raise refused(folder, f"{CONFIG} lacks {sorted(missing)}")
     return config
 
 
 def _read_history(folder: Path) -> tuple[dict[str, float], ...]:
     try:
-        return tuple(dict(epoch) for epoch in _read_json(folder, HISTORY)["epochs"])
+        return tuple(dict(epoch) for epoch in read_json(folder, HISTORY)["epochs"])
     except (TypeError, ValueError, KeyError) as error:
-        raise _refused(folder, f"{HISTORY} is not what cervispine writes") from error
+        raise refused(folder, f"{HISTORY} is not what cervispine writes") from error
 
 
 def _read_trained_on(folder: Path, config: dict[str, Any]) -> TrainedOn:
@@ -214,16 +247,27 @@ def _read_trained_on(folder: Path, config: dict[str, Any]) -> TrainedOn:
     try:
         return TrainedOn.from_dict(json.loads(content))
     except (TypeError, ValueError, KeyError, RecursionError) as error:
-        raise _refused(folder, f"{TRAINED_ON} is not what cervispine writes") from error
+        raise refused(folder, f"{TRAINED_ON} is not what cervispine writes") from error
+
+
+def _read_domain(folder: Path, config: dict[str, Any]) -> Domain | None:
+    if config["version"] == 1:
+        return None
+    content = _read_hashed(folder, DOMAIN, config["domain_sha256"])
+    try:
+        held = json.loads(content)
+        return None if held is None else Domain.from_dict(held)
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise refused(folder, f"{DOMAIN} is not what cervispine writes") from error
 
 
 def _read_hashed(folder: Path, name: str, expected: str) -> bytes:
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
-        raise _refused(folder, f"{name} cannot be read") from error
+        raise refused(folder, f"{name} cannot be read") from error
     if hashlib.sha256(content).hexdigest() != expected:
-        raise _refused(folder, f"{name} is damaged or of another model: its hash differs")
+        raise refused(folder, f"{name} is damaged or of another model: its hash differs")
     return content
 
 
@@ -235,13 +279,13 @@ def _read_weights(folder: Path, config: dict[str, Any], expected: dict[str, Any]
     try:
         weights = load(content)
     except (SafetensorError, ValueError) as error:
-        raise _refused(folder, f"{WEIGHTS} is not a safetensors file") from error
+        raise refused(folder, f"{WEIGHTS} is not a safetensors file") from error
     if {name: value.shape for name, value in weights.items()} != {
         name: value.shape for name, value in expected.items()
     }:
-        raise _refused(folder, "its weights do not fit the backbone")
+        raise refused(folder, "its weights do not fit the backbone")
     if not all(value.isfinite().all() for value in weights.values()):
-        raise _refused(folder, "its weights are not all finite")
+        raise refused(folder, "its weights are not all finite")
     return weights
 
 

@@ -94,7 +94,9 @@ def train(
     labels: Annotated[Path, typer.Option(help="CSV: patient,label (OPLL or DSS).")],
     allow_missing: AllowMissing = False,
     out: Out,
-    backbone: Annotated[str, typer.Option(help="An installed backbone.")] = "resnet50",
+    backbone: Annotated[
+        str, typer.Option(help="An installed backbone; several, with commas, make an ensemble.")
+    ] = "resnet50",
     epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 30,
     loader: LoaderName = "dicom",
     saved: Saved = None,
@@ -107,9 +109,10 @@ def train(
     seed: Seed = 0,
     resume: Resume = False,
 ) -> None:
-    """Train one model on a whole cohort and save it as a folder."""
-    from cervispine.classification import OPLLClassifier
+    """Train one model, or an ensemble, on a whole cohort and save it as a folder."""
+    from cervispine.classification import Ensemble, OPLLClassifier
     from cervispine.classification.checkpoints import remove_checkpoints
+    from cervispine.classification.ensemble import member_folder
     from cervispine.preprocessing import Preprocessor
     from cervispine.records import Key
     from cervispine.reporting import save_history
@@ -120,21 +123,33 @@ def train(
     )
     if (out / "config.json").exists():
         raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
-    classifier = OPLLClassifier(
-        backbone=backbone, preprocessor=Preprocessor(cache=cache), epochs=epochs, seed=seed
-    )
+    members = [
+        OPLLClassifier(
+            backbone=name, preprocessor=Preprocessor(cache=cache), epochs=epochs, seed=seed + number
+        )
+        for number, name in enumerate(names_in(backbone))
+    ]
+    classifier = members[0] if len(members) == 1 else Ensemble(members=members, seed=seed)
     classifier.fit(cohort, run_dir=out, resume=resume, key=secret).save(out)
-    remove_checkpoints(out)
-    kept = {backbone: classifier.record_["best_epoch"]}
-    save_history({backbone: classifier.history_}, kept, out)
+    for folder in (out, *(member_folder(out, number) for number in range(len(members)))):
+        remove_checkpoints(folder)
+    trained = [classifier] if isinstance(classifier, OPLLClassifier) else classifier.members_
+    names = [f"{each.backbone}, seed {each.seed}" for each in trained]
+    save_history(
+        dict(zip(names, (each.history_ for each in trained), strict=True)),
+        dict(zip(names, (each.record_["best_epoch"] for each in trained), strict=True)),
+        out,
+    )
     print(f"saved {out}: threshold {classifier.threshold_:.3f}, see {out / 'README.md'}")
+    if classifier.band_ is not None:
+        print(f"undecided: probability {classifier.band_.summary(classifier.class_names)}")
 
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
     data: Data,
     *,
-    out: Annotated[Path, typer.Option(help="CSV to write: patient,model,score,call.")],
+    out: Annotated[Path, typer.Option(help="CSV to write: patient,model,score,call ...")],
     loader: LoaderName = "dicom",
     saved: Saved = None,
     key: KeyFile = None,
@@ -148,11 +163,11 @@ def predict(
     ] = "torch",
     strict: Strict = False,
 ) -> None:
-    """Read a cohort with a saved model."""
-    from cervispine.classification import OPLLClassifier
+    """Read a cohort with a saved model, or a saved ensemble."""
+    from cervispine.classification.storage_of_ensembles import load_model
     from cervispine.records import Key
 
-    classifier = OPLLClassifier.load(model, engine=engine)
+    classifier = load_model(model, engine=engine)
     sequences = classifier.preprocessor_.sequences
     cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
     predictions = classifier.classify(
@@ -161,7 +176,7 @@ def predict(
         allow_training_patients=allow_training_patients,
     )
     predictions.to_csv(out)
-    print(f"{len(predictions)} studies, {predictions.calls.sum()} called OPLL: {out}")
+    print(f"{predictions.summary()}: {out}")
     compared = predictions.provenance["compared_with_training"]
     print(f"compared with those the model was trained on: {compared}")
     end_strictly(cohort.intake, strict)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictions", "scores_table"]
 
-ADVICE = {1: "CT advised", 0: "no OPLL called"}
+CT_ADVISED = "CT advised"
+NOTHING_CALLED = "no OPLL called"
 
 
 def _float64_vector(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -43,6 +44,15 @@ class Predictions:
     threshold
         A study is called positive when its probability is at or above it. It was chosen on
         validation data and travels with the model.
+    band
+        The probabilities, both included, between which the model does not decide; None where it
+        knows none.
+    out_of_distribution
+        float64 (n,), 0 to 1, or None where the model cannot tell: the share of studies like those
+        of the training whose images are less strange than this one's.
+    unlike_training
+        For each study the reasons why it is unlike those of the training, none where it is not;
+        None where the model cannot tell.
     model
         The name of the model.
     provenance
@@ -51,23 +61,39 @@ class Predictions:
     Raises
     ------
     MismatchedCasesError
-        When there is not one probability a patient (``LENGTHS_DIFFER``).
+        When there is not one value a patient (``LENGTHS_DIFFER``).
     """
 
     patients: tuple[str, ...] = attrs.field(repr=lambda ids: f"<{len(ids)} patients>")
     probabilities: NDArray[np.float64] = attrs.field(converter=_float64_vector, repr=False)
     threshold: float
+    band: tuple[float, float] | None = None
+    out_of_distribution: NDArray[np.float64] | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_float64_vector), repr=False
+    )
+    unlike_training: tuple[tuple[str, ...], ...] | None = attrs.field(default=None, repr=False)
     model: str
     provenance: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.probabilities.shape != (len(self.patients),):
-            raise MismatchedCasesError(
-                f"probabilities of shape {self.probabilities.shape} for {len(self)} patients",
-                where="probabilities",
-                advice="give one number a patient, in their order",
-                code="LENGTHS_DIFFER",
+        one_each = (len(self.patients),)
+        shapes = {
+            name: None if values is None else values.shape
+            for name, values in (
+                ("probabilities", self.probabilities),
+                ("out_of_distribution", self.out_of_distribution),
             )
+        }
+        if self.unlike_training is not None:
+            shapes["unlike_training"] = (len(self.unlike_training),)
+        for name, shape in shapes.items():
+            if shape not in (None, one_each):
+                raise MismatchedCasesError(
+                    f"{name} of shape {shape} for {len(self)} patients",
+                    where=name,
+                    advice="give one value a patient, in their order",
+                    code="LENGTHS_DIFFER",
+                )
 
     def __len__(self) -> int:
         return len(self.patients)
@@ -78,37 +104,85 @@ class Predictions:
         return (self.probabilities >= self.threshold).astype(np.int64)
 
     @property
+    def undecided(self) -> NDArray[np.bool_]:
+        """Bool (n,): where the probability lies in the band, whatever the call."""
+        low, high = (np.inf, -np.inf) if self.band is None else self.band
+        return np.asarray((self.probabilities >= low) & (self.probabilities <= high))
+
+    @property
+    def unlike(self) -> NDArray[np.bool_]:
+        """Bool (n,): where there is a reason to think that the model knows nothing like it."""
+        reasons = self.unlike_training or ((),) * len(self)
+        return np.array([bool(each) for each in reasons], dtype=bool)
+
+    @property
     def advice(self) -> tuple[str, ...]:
-        """The clinical act that would follow: an OPLL suspected on MRI is confirmed by CT."""
-        return tuple(ADVICE[int(call)] for call in self.calls)
+        """The clinical act that would follow: an OPLL suspected, or not ruled out, asks for CT.
+
+        It is not ruled out in the band, nor by a model that knows nothing like the study.
+        """
+        asks = (self.calls == 1) | self.undecided | self.unlike
+        return tuple(CT_ADVISED if each else NOTHING_CALLED for each in asks)
+
+    def summary(self) -> str:
+        """Return how many were called, undecided and unlike the training part, in a sentence."""
+        parts = [f"{len(self)} studies, {self.calls.sum()} called OPLL"]
+        if self.band is not None:
+            low, high = self.band
+            parts.append(f"{self.undecided.sum()} undecided (probability {low:.3f} to {high:.3f})")
+        if self.unlike_training is not None:
+            parts.append(f"{self.unlike.sum()} unlike the training studies")
+        said = ", ".join(parts) + f": CT advised for {self.advice.count(CT_ADVISED)}"
+        if self.band is None or self.unlike_training is None:
+            said += "; the model is too old to say what it does not know"
+        return said
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return a table's columns, a row a study, in plain values; None where not known."""
+        count = len(self)
+        strange = self.out_of_distribution
+        reasons = self.unlike_training
+        return {
+            "patient": list(self.patients),
+            "model": [self.model] * count,
+            "score": self.probabilities.tolist(),
+            "call": self.calls.tolist(),
+            "undecided": [None] * count
+            if self.band is None
+            else self.undecided.astype(int).tolist(),
+            "out_of_distribution": [None] * count if strange is None else strange.tolist(),
+            "unlike_training": [None] * count if reasons is None else list(map("; ".join, reasons)),
+            "advice": list(self.advice),
+        }
 
     def to_frame(self) -> pd.DataFrame:
-        """Return columns patient, model, score, call and advice, a row a study."""
+        """Return :meth:`columns` as a table, a row a study."""
         import pandas as pd
 
-        return pd.DataFrame(
-            {
-                "patient": self.patients,
-                "model": self.model,
-                "score": self.probabilities,
-                "call": self.calls,
-                "advice": self.advice,
-            }
-        )
+        return pd.DataFrame(self.columns())
 
     def to_csv(self, path: str | Path) -> None:
-        """Write ``patient,model,score,call``: the scores.csv that a comparison reads."""
+        """Write the scores.csv that a comparison reads, and for people what follows from it."""
         write_text(Path(path), scores_table([self]))
 
 
 def scores_table(predictions: Iterable[Predictions]) -> str:
-    """Return ``patient,model,score,call`` as CSV, a row for each study and model."""
+    """Return predictions as CSV, a row for each study and model.
+
+    It begins with ``patient,model,score,call``, which a comparison reads; the rest is for people.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["patient", "model", "score", "call"])
-    for each in predictions:
-        model = safe_cell(each.model)
-        for patient, score, call in zip(each.patients, each.probabilities, each.calls, strict=True):
-            # repr of a float reads back as the same float.
-            writer.writerow([safe_cell(patient), model, repr(float(score)), int(call)])
+    tables = [each.columns() for each in predictions]
+    writer.writerow(tables[0] if tables else ["patient", "model", "score", "call"])
+    for columns in tables:
+        writer.writerows(map(_cells, zip(*columns.values(), strict=True)))
     return buffer.getvalue()
+
+
+def _cells(row: Iterable[Any]) -> list[str]:
+    # repr of a float reads back as the same float.
+    return [
+        "" if value is None else safe_cell(value) if isinstance(value, str) else repr(value)
+        for value in row
+    ]

@@ -1,0 +1,119 @@
+"""What every fitted model does with studies it is given: probabilities, calls, and their limits."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from cervispine.classification.calibration import positive_probability
+from cervispine.classification.domain import warn_of_strangers
+from cervispine.classification.inputs import warn_of_other_loaders
+from cervispine.records import Key, Predictions, Study
+
+if TYPE_CHECKING:
+    import torch
+
+    from cervispine.classification.abstention import Band
+    from cervispine.classification.domain import Domain
+    from cervispine.classification.memory import TrainedOn
+    from cervispine.preprocessing import Preprocessor
+
+__all__ = ["Reading"]
+
+
+class Reading:
+    """The reading half of a classifier; whoever inherits it has been fitted, and gives margins."""
+
+    preprocessor_: Preprocessor
+    threshold_: float
+    band_: Band | None
+    domain_: Domain | None
+    trained_on_: TrainedOn
+    record_: dict[str, Any]
+
+    @abstractmethod
+    def _margins(self, pixels: torch.Tensor) -> NDArray[np.float64]:
+        """Return float64 (n,): calibrated margins of prepared images."""
+
+    @property
+    @abstractmethod
+    def _name(self) -> str:
+        """What predictions call the model."""
+
+    @property
+    @abstractmethod
+    def _engine(self) -> str:
+        """What it reads with."""
+
+    def decision_function(self, X: Sequence[Study]) -> NDArray[np.float64]:
+        """Return float64 (n,): calibrated logit of the positive class over the negative one."""
+        check_is_fitted(self)
+        return self._margins(self.preprocessor_.transform(list(X)))
+
+    def predict_proba(self, X: Sequence[Study]) -> NDArray[np.float64]:
+        """Return float64 (n, 2): calibrated probabilities of the two classes."""
+        positive = positive_probability(self.decision_function(X))
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X: Sequence[Study]) -> NDArray[np.int64]:
+        """Return int64 (n,): 1 where the probability reaches ``threshold_``."""
+        return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
+
+    def classify(
+        self, X: Sequence[Study], *, key: Key | None = None, allow_training_patients: bool = False
+    ) -> Predictions:
+        """Return probabilities and calls, what is undecided, and what is unlike the training part.
+
+        Studies that the model was fitted on are refused here, and so by every command; the
+        methods of scikit-learn (``predict``, ``predict_proba``, ``score``) read whatever they
+        are given, as cross-validation and learning curves need.
+
+        Parameters
+        ----------
+        X
+            Studies.
+        key
+            That of the training: other images of the same patients are known too.
+        allow_training_patients
+            Read them all the same.
+
+        Raises
+        ------
+        LeakageError
+            The model was fitted on some of them (``LEAKAGE_TRAINING``).
+
+        Warns
+        -----
+        ProvenanceWarning
+            The images are read by another loader than those the model was trained on.
+        DataWarning
+            Some studies are unlike those the model was trained on (``UNLIKE_TRAINING``).
+        """
+        check_is_fitted(self)
+        warn_of_other_loaders(self.record_, X)
+        compared = "nothing" if allow_training_patients else self.trained_on_.refuse(X, key)
+        pixels = self.preprocessor_.transform(list(X))
+        strangeness, reasons = None, None
+        if self.domain_ is not None:
+            strangeness = self.domain_.strangeness(pixels)
+            reasons = self.domain_.reasons(X, strangeness)
+            warn_of_strangers(X, reasons)
+        return Predictions(
+            patients=tuple(study.patient for study in X),
+            probabilities=positive_probability(self._margins(pixels)),
+            threshold=self.threshold_,
+            band=None if self.band_ is None else (self.band_.low, self.band_.high),
+            out_of_distribution=strangeness,
+            unlike_training=reasons,
+            model=self._name,
+            provenance={
+                **self.record_,
+                "compared_with_training": compared,
+                "engine": self._engine,
+            },
+        )

@@ -1,0 +1,176 @@
+"""An ensemble is one scikit-learn classifier, on one validation part, and a folder of folders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from cervispine import Classifier, Cohort, Ensemble, OPLLClassifier, Preprocessor
+from cervispine.classification.calibration import positive_probability
+from cervispine.classification.inputs import validation_part
+from cervispine.classification.storage_of_ensembles import load_model
+from cervispine.exceptions import LeakageError, ModelFormatError, TrainingError, UsageError
+
+
+def member(small: Preprocessor, kind: type[Classifier] = OPLLClassifier, **more: Any) -> Classifier:
+    parameters = {"backbone": "resnet34", "preprocessor": small, "epochs": 1, "batch_size": 8,
+                  "progress": False}  # fmt: skip
+    return kind(**(parameters | more))
+
+
+@pytest.fixture(scope="module")
+def ensemble(cohort: Cohort, small: Preprocessor) -> Ensemble:
+    members = (member(small, seed=3, error_rate=0.4), member(small, seed=4, validation=0.5))
+    return Ensemble(members=members, validation=0.3, seed=1).fit(cohort)
+
+
+@pytest.fixture
+def folder(ensemble: Ensemble, tmp_path: Path) -> Path:
+    return ensemble.save(tmp_path / "ensemble")
+
+
+def test_clone_and_parameters(small: Preprocessor) -> None:
+    whole = Ensemble(members=[member(small), member(small, seed=1)], error_rate=0.2)
+    twin = clone(whole)
+    assert twin.get_params()["error_rate"] == 0.2
+    assert [each.seed for each in twin.members] == [0, 1]
+    assert twin.members[0] is not whole.members[0]
+    assert "Ensemble" in repr(twin)
+    with pytest.raises(NotFittedError):
+        twin.save("nowhere")
+
+
+def test_the_members_share_one_validation_part(
+    cohort: Cohort, ensemble: Ensemble, small: Preprocessor
+) -> None:
+    held_out = validation_part(list(cohort), cohort.labels, 0.3, seed=1)
+    patients = sorted(study.patient for study, out in zip(cohort, held_out, strict=True) if out)
+    assert [each.validation for each in ensemble.members_] == [patients] * 2
+    # Those it was given are as they were.
+    assert [each.validation for each in ensemble.members] == [0.15, 0.5]
+    assert not hasattr(ensemble.members[0], "module_")
+    assert ensemble.record_["validation_patients"] == held_out.sum()
+    assert ensemble.band_ is not None
+    assert ensemble.band_.error_rate == 0.1
+    alone = member(small, seed=3, validation=patients).fit(cohort)
+    assert np.array_equal(
+        alone.decision_function(cohort), ensemble.members_[0].decision_function(cohort)
+    )
+
+
+def test_its_logit_is_the_mean_of_theirs(cohort: Cohort, ensemble: Ensemble) -> None:
+    margins = ensemble.decision_function(cohort)
+    mean = np.mean([each.decision_function(cohort) for each in ensemble.members_], axis=0)
+    assert margins * ensemble.temperature_ == pytest.approx(mean)
+    probabilities = ensemble.predict_proba(cohort)
+    assert probabilities[:, 1] == pytest.approx(positive_probability(margins))
+    assert np.array_equal(ensemble.predict(cohort), probabilities[:, 1] >= ensemble.threshold_)
+    assert ensemble.score(cohort, cohort.labels) >= 0
+
+
+def test_it_classifies_as_one_model(cohort: Cohort, ensemble: Ensemble) -> None:
+    with pytest.raises(LeakageError):
+        ensemble.classify(cohort[:2])
+    predictions = ensemble.classify(cohort, allow_training_patients=True)
+    assert predictions.model == "resnet34 + resnet34"
+    assert predictions.unlike_training is not None
+    assert predictions.provenance["members"][1]["seed"] == 4
+    again = pickle.loads(pickle.dumps(ensemble))
+    assert np.array_equal(again.predict_proba(cohort[:3]), ensemble.predict_proba(cohort[:3]))
+
+
+def test_a_saved_ensemble_reads_as_before(folder: Path, ensemble: Ensemble, cohort: Cohort) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md", "config.json", "member-1", "member-2"
+    ]  # fmt: skip
+    again = load_model(folder)
+    assert isinstance(again, Ensemble)
+    assert np.array_equal(again.predict_proba(cohort), ensemble.predict_proba(cohort))
+    assert again.band_ == ensemble.band_
+    assert again.threshold_ == ensemble.threshold_
+    assert again.get_params(deep=False)["seed"] == 1
+    card = (folder / "README.md").read_text()
+    assert card.startswith("# Ensemble of 2: resnet34 + resnet34\n")
+    assert "Not a medical device" in card
+    assert "member-2: resnet34, seed 4" in card
+    assert isinstance(load_model(folder / "member-1"), OPLLClassifier)
+    with pytest.raises(ModelFormatError, match=r"Ensemble\.load"):
+        OPLLClassifier.load(folder)
+    with pytest.raises(ModelFormatError, match="cervispine/ensemble"):
+        Ensemble.load(folder / "member-1")
+    with pytest.raises(ModelFormatError, match="OPLLClassifier, not a Classifier"):
+        Ensemble.load(folder, kind=Classifier)
+    content = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert not any(study.patient.encode() in content for study in cohort)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 2}, {"format": "other"}, {"threshold": "high"}, {"temperature": 0},
+        {"band": {"low": 3}}, {"parameters": {"members": []}}, {"members_sha256": []},
+        {"members_sha256": ["0" * 64] * 2}, {"members_sha256": 3},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_a_foreign_configuration_is_refused(folder: Path, changes: dict[str, Any]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(ModelFormatError):
+        Ensemble.load(folder)
+
+
+def test_a_member_that_is_missing_or_another_is_refused(folder: Path) -> None:
+    second = folder / "member-2"
+    shutil.copytree(second, folder / "kept")
+    shutil.rmtree(second)
+    with pytest.raises(ModelFormatError, match="member-2 cannot be read"):
+        Ensemble.load(folder)
+    shutil.copytree(folder / "member-1", second)
+    with pytest.raises(ModelFormatError, match="member-2 is damaged or of another"):
+        Ensemble.load(folder)
+
+
+def test_members_with_other_preprocessing_are_refused_on_loading(folder: Path) -> None:
+    path = folder / "member-2" / "config.json"
+    config = json.loads(path.read_text())
+    config["preprocessing"]["spacing"] = 0.9
+    path.write_text(json.dumps(config))
+    top = json.loads((folder / "config.json").read_text())
+    top["members_sha256"][1] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "config.json").write_text(json.dumps(top))
+    with pytest.raises(ModelFormatError, match="different preprocessing"):
+        Ensemble.load(folder)
+
+
+def test_members_that_cannot_be_one_ensemble_are_refused(
+    cohort: Cohort, small: Preprocessor
+) -> None:
+    one = member(small)
+    for members, why in (
+        ((), "at least two"),
+        ((one,), "at least two"),
+        ((one, "resnet50"), "at least two"),
+        ((one, member(small, Classifier, seed=1)), "one class"),
+        ((one, member(Preprocessor(), seed=1)), "one preprocessing"),
+        ((one, member(small)), "trained alike"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            Ensemble(members=members).fit(cohort)
+    with pytest.raises(UsageError, match="error_rate"):
+        Ensemble(members=(one, member(small, seed=1)), error_rate=0.7).fit(cohort)
+
+
+def test_nothing_to_resume_is_said(cohort: Cohort, small: Preprocessor, tmp_path: Path) -> None:
+    whole = Ensemble(members=(member(small), member(small, seed=1)), validation=0.3)
+    with pytest.raises(TrainingError, match="RESUME_NOTHING"):
+        whole.fit(cohort, run_dir=tmp_path, resume=True)
