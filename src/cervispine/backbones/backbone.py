@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -50,6 +51,9 @@ class Backbone:
     map_layer
         Dotted path, inside the module, of the layer whose activations a class-activation map
         is drawn from, for example "layer3"; empty when the author names none.
+    stages
+        Name to dotted paths inside the module, from the input on: what `freeze` of a classifier
+        can keep as it is, with all that comes before it; empty when the author names none.
     """
 
     build: Build = attrs.field(validator=attrs.validators.is_callable())
@@ -58,3 +62,4 @@ class Backbone:
     weights_origin: str = attrs.field(default="", kw_only=True)
     weights_licence: str = attrs.field(default="", kw_only=True)
     map_layer: str = attrs.field(default="", kw_only=True)
+    stages: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, kw_only=True, hash=False)

@@ -118,6 +118,7 @@ def _backbone(depth: int, weights: str) -> Backbone:
         "the terms of the ImageNet images may bind their use too",
         # The last but one: cells of layer4, 32 pixels wide, are larger than most plaques.
         map_layer="layer3",
+        stages={"stem": ("conv1", "bn1"), **{f"layer{n}": (f"layer{n}",) for n in range(1, 5)}},
     )
 
 

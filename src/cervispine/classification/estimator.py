@@ -29,6 +29,7 @@ from cervispine.classification.parameters import check_parameters, fingerprint
 from cervispine.classification.reading import Reading
 from cervispine.classification.record import training_record, validated
 from cervispine.classification.training import Images, OnEpoch, Recipe, margins_of, train
+from cervispine.classification.weights import start
 from cervispine.evaluation import choose_threshold
 from cervispine.preprocessing import Preprocessor
 from cervispine.progress import progress
@@ -59,7 +60,12 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         How slices become a patient: "channels" gives them to the network side by side, "mean"
         and "max" pool the logits of each slice alone, "attention" learns which slices to heed.
     pretrained
-        None for random weights, True for the backbone's own.
+        None for random weights, True for the backbone's own, or a local file of weights of the same
+        backbone (.safetensors, or .pth as torch.save writes a state dict); the last layer of it is
+        left out.
+    freeze
+        With pretrained weights: how many stages of the backbone, from the input on, stay as they
+        are, or their names; 0 for none.
     epochs, batch_size, learning_rate, weight_decay
         Of AdamW, with a short linear climb and a cosine descent of the learning rate.
     patience
@@ -114,7 +120,8 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     backbone: str = "resnet50"
     preprocessor: Preprocessor | None = None
     pooling: str = "channels"
-    pretrained: bool | None = None
+    pretrained: bool | str | Path | None = None
+    freeze: int | Sequence[str] = 0
     epochs: int = 30
     batch_size: int = 16
     learning_rate: float = 1e-3
@@ -189,7 +196,8 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self.seed,
         )
         preprocessor = Preprocessor() if self.preprocessor is None else clone(self.preprocessor)
-        network = build_network(self, preprocessor, pretrained=bool(self.pretrained))
+        weights = start(self.pretrained)
+        network = build_network(self, preprocessor, weights)
         held_out = validation_part(studies, truth, self.validation, self.seed)
         folder = None if run_dir is None else make_folder(Path(run_dir))
 
@@ -211,7 +219,7 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 on_epoch=on_epoch,
                 run_dir=folder,
                 resume=resume,
-                fingerprint=fingerprint(self, studies, truth, preprocessor),
+                fingerprint=fingerprint(self, studies, truth, preprocessor, weights),
             )
         with within_memory(device):
             self.engine_: Engine = torch_engine(network, preprocessor, device)
@@ -229,7 +237,7 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device_ = device
         self.history_ = trained.history
         self.record_ = training_record(
-            self.backbone, self.epochs, recipe, studies, truth, held_out, trained.best_epoch,
+            self, weights, recipe, studies, truth, held_out, trained.best_epoch,
             intake=X.intake if isinstance(X, Cohort) else None,
         )  # fmt: skip
         self.record_["validated"] = validated(validation.truth, probabilities, self.threshold_)

@@ -9,6 +9,7 @@ from torch import nn
 
 from cervispine.backbones import build_backbone
 from cervispine.classification.pooling import FEATURES, AttentionOverSlices, PooledSlices
+from cervispine.classification.weights import LocalWeights, freeze_stages
 from cervispine.preprocessing import Preprocessor
 
 if TYPE_CHECKING:
@@ -18,18 +19,18 @@ __all__ = ["build_network"]
 
 
 def build_network(
-    classifier: Classifier, preprocessor: Preprocessor, *, pretrained: bool
+    classifier: Classifier, preprocessor: Preprocessor, weights: LocalWeights | bool = False
 ) -> nn.Module:
     """Build the network from the seed alone, whatever was drawn before.
 
     Parameters
     ----------
     classifier
-        Names the backbone, the pooling and the seed.
+        Names the backbone, the pooling, the seed and what is frozen of weights that are given.
     preprocessor
         Decides the channels and the size of the images.
-    pretrained
-        Start from the backbone's own weights.
+    weights
+        What to start from: True for the backbone's own, False for random ones.
 
     Returns
     -------
@@ -45,9 +46,13 @@ def build_network(
             classifier.backbone,
             in_channels=sequences * slices if side_by_side else sequences,
             num_classes=FEATURES if attention else 2,
-            pretrained=pretrained,
+            pretrained=weights is True,
             size=preprocessor.size,
         )
+        if isinstance(weights, LocalWeights):
+            weights.put_into(network)
+        if weights and classifier.freeze:
+            freeze_stages(network, classifier.backbone, classifier.freeze)
         if attention:
             return AttentionOverSlices(network, slices=slices)
     if side_by_side:

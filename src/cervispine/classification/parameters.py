@@ -6,6 +6,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 from numbers import Integral, Real
+from os import PathLike
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from cervispine.classification.pooling import check_pooling
+from cervispine.classification.weights import LocalWeights
 from cervispine.exceptions import UsageError
 from cervispine.preprocessing import Preprocessor
 from cervispine.records import Study
@@ -38,18 +41,33 @@ def check_parameters(classifier: Classifier) -> None:
     for name in ("learning_rate", "weight_decay"):
         _refuse_number(name, getattr(classifier, name), Real, least=0)
     check_share("error_rate", classifier.error_rate)
+    if not isinstance(classifier.pretrained, (bool, str, PathLike, NoneType)):
+        raise UsageError(
+            f"pretrained is True, None, or a file of weights, not {classifier.pretrained!r}"
+        )
+    _check_freeze(classifier)
     if classifier.class_weight not in (None, "balanced"):
         raise UsageError(f"class_weight is None or 'balanced', not {classifier.class_weight!r}")
 
 
-def plain_parameters(classifier: Classifier) -> dict[str, Any]:
-    """Return every parameter that decides the result, that JSON can hold and others may see."""
+def plain_parameters(classifier: Classifier, weights_sha256: str = "") -> dict[str, Any]:
+    """Return every parameter that decides the result, that JSON can hold and others may see.
+
+    Parameters
+    ----------
+    classifier
+        Whose they are.
+    weights_sha256
+        Of the local file that it started from, whose name stays with those who gave it.
+    """
     parameters: dict[str, Any] = classifier.get_params(deep=False)
     for name in ("preprocessor", "progress", "device"):
         parameters.pop(name)
     # Identifiers of patients stay with those who gave them.
     if not isinstance(classifier.validation, float):
         parameters.pop("validation")
+    if weights_sha256:
+        parameters["pretrained"] = f"sha256:{weights_sha256}"
     return parameters
 
 
@@ -58,13 +76,16 @@ def fingerprint(
     studies: Sequence[Study],
     truth: NDArray[np.int64],
     preprocessor: Preprocessor,
+    weights: LocalWeights | bool,
 ) -> str:
     """Return the hash of configuration, versions and data that a resumed training must share."""
     from cervispine import __version__
 
     content = {
         "versions": [__version__, torch.__version__],
-        "parameters": plain_parameters(classifier),
+        "parameters": plain_parameters(
+            classifier, weights.sha256 if isinstance(weights, LocalWeights) else ""
+        ),
         "preprocessing": preprocessor.settings(),
         "studies": [study.uid for study in studies],
         "pixels": [[series.pixel_hash for series in study.series] for study in studies],
@@ -79,6 +100,19 @@ def _refuse_number(name: str, value: Any, kind: type, *, least: int) -> None:
     if not (fits and least <= value < 2**63):
         whole = "whole " if kind is Integral else ""
         raise UsageError(f"{name} is a {whole}number from {least}, not {value!r}")
+
+
+def _check_freeze(classifier: Classifier) -> None:
+    """Raise where what is to be frozen is neither a number nor names, or is not pretrained."""
+    freeze: Any = classifier.freeze
+    named = isinstance(freeze, (list, tuple)) and all(isinstance(name, str) for name in freeze)
+    if not named:
+        _refuse_number("freeze", freeze, Integral, least=0)
+    if freeze and not classifier.pretrained:
+        raise UsageError(
+            "freeze keeps pretrained weights, and these would be random",
+            advice="give pretrained=True, or a file of weights",
+        )
 
 
 def check_share(name: str, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 from cervispine.backbones import find_backbone
 from cervispine.classification.inputs import loaders_of
 from cervispine.classification.training import Recipe
+from cervispine.classification.weights import LocalWeights
 from cervispine.evaluation import proportion
 from cervispine.evaluation.areas import estimate_auc
 from cervispine.records import IntakeReport, Study
 from cervispine.records.describing import describe
 
+if TYPE_CHECKING:
+    from cervispine.classification.estimator import Classifier
+
 __all__ = ["training_record", "validated"]
 
 
 def training_record(
-    backbone: str,
-    epochs: int,
+    classifier: Classifier,
+    weights: LocalWeights | bool,
     recipe: Recipe,
     studies: Sequence[Study],
     truth: NDArray[np.int64],
@@ -36,8 +40,8 @@ def training_record(
 
     Parameters
     ----------
-    backbone, epochs, recipe
-        What was asked for.
+    classifier, weights, recipe
+        What was asked for, and what it started from.
     studies, truth, held_out
         What it was trained on, and which of it was the validation part.
     best_epoch
@@ -47,12 +51,12 @@ def training_record(
     """
     from cervispine import __version__
 
-    found = find_backbone(backbone)
+    found = find_backbone(classifier.backbone)
     patients = np.array([study.patient for study in studies])
     return {
         "cervispine": __version__,
         "torch": torch.__version__,
-        "backbone": backbone,
+        "backbone": classifier.backbone,
         "backbone_distribution": found.distribution,
         "backbone_version": found.version,
         "loaders": loaders_of(studies),
@@ -60,7 +64,12 @@ def training_record(
         "precision": str(recipe.precision).removeprefix("torch."),
         "seed": recipe.seed,
         "best_epoch": best_epoch + 1,
-        "epochs": epochs,
+        "epochs": classifier.epochs,
+        "pretrained": bool(weights),
+        "pretrained_sha256": weights.sha256 if isinstance(weights, LocalWeights) else "",
+        "frozen": classifier.freeze
+        if isinstance(classifier.freeze, int)
+        else list(classifier.freeze),
         "training_patients": len(set(patients[~held_out])),
         "validation_patients": len(set(patients[held_out])),
         "positive": int(truth.sum()),

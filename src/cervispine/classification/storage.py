@@ -81,7 +81,7 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
         "class": type(classifier).__name__,
         "class_names": list(classifier.class_names),
         "intended_use": classifier.intended_use,
-        "parameters": plain_parameters(classifier),
+        "parameters": plain_parameters(classifier, classifier.record_.get("pretrained_sha256", "")),
         "preprocessing": classifier.preprocessor_.settings(),
         "threshold": classifier.threshold_,
         "temperature": classifier.temperature_,
@@ -172,7 +172,7 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
     if class_names != classifier.class_names or not np.isfinite([threshold, temperature]).all():
         raise refused(folder, "its classes or its threshold are not those of this class")
     _compare_backbone(record)
-    network = build_network(classifier, preprocessor, pretrained=False)
+    network = build_network(classifier, preprocessor)
     network.load_state_dict(_read_weights(folder, config, network.state_dict()))
     classifier.device_ = choose_device(device)
     classifier.module_ = network.to(classifier.device_).eval()

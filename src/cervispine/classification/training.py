@@ -19,6 +19,7 @@ from torch.nn import functional
 from cervispine.classification.calibration import positive_probability
 from cervispine.classification.interruption import Interruption
 from cervispine.classification.state import TrainingState
+from cervispine.classification.weights import train_mode
 from cervispine.exceptions import TrainingError
 from cervispine.preprocessing.cache import StoredPixels
 from cervispine.progress import Report
@@ -260,7 +261,7 @@ def run_epoch(
     weight = _class_weights(training.truth, recipe).to(recipe.device)
     batches = _batches(torch.randperm(len(truth), generator=generator), recipe.batch_size)
     changes = None if augment is None else augment(len(truth), generator)
-    state.network.train()
+    train_mode(state.network)
     # Networks that drop units draw from torch's global generator, which others own.
     with torch.random.fork_rng(devices=[]):
         for step in range(state.step, len(batches)):
