@@ -26,10 +26,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import t as student
+from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
 
 from cervispine import Classifier, Loader, NiftiLoader, Phantom, Preprocessor
 from cervispine.classification.domain import FALSE_ALARMS, image_statistics
+from cervispine.exceptions import NoImagesError
 from cervispine.phantom import ProtocolRanges
 
 Array = NDArray[np.float64]
@@ -100,9 +102,10 @@ def main() -> int:
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="NIfTI")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    preprocessor = Preprocessor(size=(options.size,) * 2, spacing=115.2 / options.size)
+    real = {path.name: real_image(path, preprocessor) for path in options.real}
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
-        preprocessor = Preprocessor(size=(options.size,) * 2, spacing=115.2 / options.size)
         training = phantoms(folder / "training", options.patients, 101, ProtocolRanges())
         model = Classifier(
             backbone="resnet34", preprocessor=preprocessor, epochs=options.epochs, validation=0.22
@@ -114,16 +117,19 @@ def main() -> int:
             for place, (name, scanner) in enumerate(SCANNERS.items())
         }
         pixels = preprocessor.transform(training)
-    for path in options.real:
-        (study,) = NiftiLoader(sequences=("T2", "T1")).index(path)
-        own = Preprocessor(
-            size=preprocessor.size,
-            spacing=preprocessor.spacing,
-            sequences=(study.series[0].sequence,),
-        )
-        others[path.name] = own.transform([study])
-    _print(model, pixels, held_out_of(model, training), others)
+    _print(model, pixels, held_out_of(model, training), others | real)
     return 0
+
+
+def real_image(path: Path, preprocessor: Preprocessor) -> torch.Tensor:
+    """Return the prepared image of a NIfTI file, whether T2 or T1."""
+    for sequence in ("T2", "T1"):
+        try:
+            cohort = NiftiLoader(sequences=(sequence,)).index(path)
+        except NoImagesError:
+            continue
+        return clone(preprocessor).set_params(sequences=(sequence,)).transform(cohort)
+    raise SystemExit(f"{path.name} is neither a T2 nor a T1 volume")
 
 
 def held_out_of(model: Classifier, training: list) -> NDArray[np.bool_]:

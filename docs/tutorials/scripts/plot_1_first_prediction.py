@@ -81,7 +81,8 @@ for panel, image in zip(panels, images[0]):
 # A classifier
 # ------------
 # ``OPLLClassifier`` is a scikit-learn estimator whose ``X`` is a cohort. The threshold between
-# its calls is chosen on patients that ``fit`` sets aside from ``train``.
+# its calls is chosen on patients that ``fit`` sets aside from ``train``, and so is the band of
+# probabilities in which CT is advised whatever the call. So few patients rule nothing out.
 
 from cervispine import OPLLClassifier
 
