@@ -54,6 +54,12 @@ def test_the_predictions_are_those_of_the_model(
     assert [row["study"] for row in written] == [study.uid for study in cohort]
     assert [float(row["score"]) for row in written] == alone
     assert [int(row["call"]) for row in written] == run.predictions.calls.tolist()
+    said = [classifier.classify([study]) for study in cohort]
+    assert [float(row["out_of_distribution"]) for row in written] == [
+        float(each.out_of_distribution[0]) for each in said if each.out_of_distribution is not None
+    ]
+    assert [row["advice"] for row in written] == [each.advice[0] for each in said]
+    assert [row["undecided"] for row in written] == [str(int(each.undecided[0])) for each in said]
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["state"] == "finished"
     assert manifest["studies"] == {"found": 7, "done": 7, "quarantined": 0, "rejected": 0}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,10 +21,10 @@ from cervispine.progress import Report
 from cervispine.progress import progress as progress_of
 from cervispine.records import Key, Predictions
 from cervispine.records.files import make_folder, write_json, write_text
-from cervispine.records.tables import safe_cell
+from cervispine.records.predictions import table_of
 
 if TYPE_CHECKING:
-    from cervispine.classification import Classifier
+    from cervispine.classification import Ensemble, OPLLClassifier
     from cervispine.records import Cohort, Study
 
 __all__ = ["ArchiveRun", "infer_archive"]
@@ -55,8 +53,8 @@ class ArchiveRun:
     account: Account
 
     def summary(self) -> str:
-        """Return the account as text, and how many studies were called positive."""
-        return f"{self.account.summary()}\n{int(self.predictions.calls.sum())} called positive"
+        """Return the account as text, and what the model says of the studies."""
+        return f"{self.account.summary()}\n{self.predictions.summary()}"
 
 
 def infer_archive(
@@ -166,22 +164,24 @@ def infer_archive(
 
 
 def _merge(
-    folder: Path, classifier: Classifier, cohort: Cohort, outcomes: Sequence[Outcome]
+    folder: Path, classifier: OPLLClassifier | Ensemble, cohort: Cohort, outcomes: Sequence[Outcome]
 ) -> ArchiveRun:
     """Write the tables of a run from what its studies came to, in their order."""
     assert cohort.intake is not None
     account = Account.of(cohort.intake, cohort, outcomes)
     account.save(folder)
-    done = [
-        (study, outcome.probability)
-        for study, outcome in zip(cohort, outcomes, strict=True)
-        if outcome.probability is not None
-    ]
+    done = [pair for pair in zip(cohort, outcomes, strict=True) if pair[1].fate == "done"]
+    strange = [outcome.out_of_distribution for _, outcome in done]
+    unlike = [outcome.unlike_training for _, outcome in done]
+    band = classifier.band_
     predictions = Predictions(
         patients=tuple(study.patient for study, _ in done),
-        probabilities=np.array([probability for _, probability in done]),
+        probabilities=np.array([outcome.probability for _, outcome in done], dtype=np.float64),
         threshold=classifier.threshold_,
-        model=classifier.backbone,
+        band=None if band is None else (band.low, band.high),
+        out_of_distribution=None if None in strange else np.array(strange, dtype=np.float64),
+        unlike_training=None if None in unlike else tuple(each or () for each in unlike),
+        model=classifier.name,
         provenance=classifier.record_,
     )
     write_text(folder / "predictions.csv", _table(predictions, [study for study, _ in done]))
@@ -190,7 +190,7 @@ def _merge(
 
 def _index(
     data: str | Path,
-    classifier: Classifier,
+    classifier: OPLLClassifier | Ensemble,
     loader: str,
     verify: str | Path | None,
     saved: str | Path | None,
@@ -243,7 +243,7 @@ def _read(
 
 
 def _trained_on(
-    classifier: Classifier, stamped: Iterable[Stamped], key: Key | None
+    classifier: OPLLClassifier | Ensemble, stamped: Iterable[Stamped], key: Key | None
 ) -> dict[str, Outcome]:
     """Return the studies that the model was fitted on, as rejected."""
     rejected = {}
@@ -317,15 +317,7 @@ def _manifest(model_hash: str, state: str, account: Account | None) -> dict[str,
 
 
 def _table(predictions: Predictions, studies: Sequence[Study]) -> str:
-    """Return ``patient,study,model,score,call`` as CSV: an archive holds patients repeatedly."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["patient", "study", "model", "score", "call"])
-    model = safe_cell(predictions.model)
-    for study, score, call in zip(
-        studies, predictions.probabilities, predictions.calls, strict=True
-    ):
-        # repr of a float reads back as the same float.
-        row = [safe_cell(study.patient), study.uid, model, repr(float(score)), int(call)]
-        writer.writerow(row)
-    return buffer.getvalue()
+    """Return ``scores.csv`` with a column ``study``: an archive holds patients repeatedly."""
+    columns = predictions.columns()
+    patients = columns.pop("patient")
+    return table_of([{"patient": patients, "study": [study.uid for study in studies], **columns}])

@@ -32,6 +32,10 @@ FORMAT = "cervispine/result"
 VERSION = 1
 
 
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
 @attrs.frozen(kw_only=True)
 class Outcome:
     """What became of one study.
@@ -43,12 +47,18 @@ class Outcome:
         "quarantined": it could not be read, and may be tried again.
     probability
         Of the positive class, calibrated; None where it was not read.
+    out_of_distribution, unlike_training
+        As in :class:`~cervispine.Predictions`; None where the model cannot tell.
     code, reason
         Why it was not read; empty where it was.
     """
 
     fate: Literal["done", "rejected", "quarantined"]
     probability: float | None = None
+    out_of_distribution: float | None = None
+    unlike_training: tuple[str, ...] | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_texts)
+    )
     code: str = ""
     reason: str = ""
 

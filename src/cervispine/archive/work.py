@@ -21,7 +21,8 @@ import torch
 
 from cervispine import __version__
 from cervispine.archive.store import Outcome, Store
-from cervispine.classification import Classifier, OPLLClassifier
+from cervispine.classification import Ensemble, OPLLClassifier
+from cervispine.classification.storage_of_ensembles import load_model as load_saved
 from cervispine.exceptions import (
     CervispineError,
     DataError,
@@ -76,9 +77,9 @@ class Reading:
         return f"{self.model_hash} cervispine {__version__}"
 
 
-def load_model(folder: Path) -> tuple[OPLLClassifier, str]:
-    """Return a saved model and the hash by which its results are known."""
-    classifier = OPLLClassifier.load(folder)
+def load_model(folder: Path) -> tuple[OPLLClassifier | Ensemble, str]:
+    """Return a saved model, or ensemble, and the hash by which its results are known."""
+    classifier = load_saved(folder)
     return classifier, hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
 
 
@@ -109,7 +110,9 @@ def read_studies(reading: Reading, studies: Sequence[Stamped]) -> list[tuple[str
     return [(stamp, key) for stamp, key in keys if key is not None]
 
 
-def _read(reading: Reading, classifier: Classifier, stamp: str, study: Study) -> str | None:
+def _read(
+    reading: Reading, classifier: OPLLClassifier | Ensemble, stamp: str, study: Study
+) -> str | None:
     """Publish what one study comes to, and return its key where it has one."""
     store = Store(reading.folder)
     if store.quarantined(stamp) is not None:
@@ -134,7 +137,7 @@ def _read(reading: Reading, classifier: Classifier, stamp: str, study: Study) ->
         return key
 
 
-def _outcome(classifier: Classifier, study: Study) -> Outcome:
+def _outcome(classifier: OPLLClassifier | Ensemble, study: Study) -> Outcome:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what they say of all studies was said at the start
@@ -153,7 +156,13 @@ def _outcome(classifier: Classifier, study: Study) -> Outcome:
         # Its text may quote a header.
         reason = f"a fault of cervispine or of a plug-in: {type(error).__name__}"
         return Outcome(fate="quarantined", code="INTERNAL", reason=reason)
-    return Outcome(fate="done", probability=float(predictions.probabilities[0]))
+    strange, unlike = predictions.out_of_distribution, predictions.unlike_training
+    return Outcome(
+        fate="done",
+        probability=float(predictions.probabilities[0]),
+        out_of_distribution=None if strange is None else float(strange[0]),
+        unlike_training=None if unlike is None else unlike[0],
+    )
 
 
 def _refused(fate: str, error: CervispineError) -> Outcome:
@@ -179,7 +188,7 @@ def _key(reading: Reading, study: Study) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _model(folder: Path, model_hash: str) -> OPLLClassifier:
+def _model(folder: Path, model_hash: str) -> OPLLClassifier | Ensemble:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said where the run was started
         classifier, found = load_model(folder)

@@ -212,7 +212,7 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                   "positive", "negative")  # fmt: skip
         self.record_: dict[str, Any] = {
             **{name: first.record_[name] for name in shared if name in first.record_},
-            "backbone": self._name,
+            "backbone": self.name,
             "members": [member.record_ for member in members],
         }
 
@@ -221,7 +221,8 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(margins / self.temperature_, dtype=np.float64)
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """What predictions call the model: its members' backbones."""
         return " + ".join(member.backbone for member in self.members_)
 
     @property

@@ -251,7 +251,8 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return margins / self.temperature_
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """What predictions call the model: its backbone."""
         return self.backbone
 
     @property

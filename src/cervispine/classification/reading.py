@@ -42,7 +42,7 @@ class Reading:
 
     @property
     @abstractmethod
-    def _name(self) -> str:
+    def name(self) -> str:
         """What predictions call the model."""
 
     @property
@@ -110,7 +110,7 @@ class Reading:
             band=None if self.band_ is None else (self.band_.low, self.band_.high),
             out_of_distribution=strangeness,
             unlike_training=reasons,
-            model=self._name,
+            model=self.name,
             provenance={
                 **self.record_,
                 "compared_with_training": compared,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from cervispine.records.tables import safe_cell
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Predictions", "scores_table"]
+__all__ = ["Predictions", "scores_table", "table_of"]
 
 CT_ADVISED = "CT advised"
 NOTHING_CALLED = "no OPLL called"
@@ -171,10 +171,15 @@ def scores_table(predictions: Iterable[Predictions]) -> str:
 
     It begins with ``patient,model,score,call``, which a comparison reads; the rest is for people.
     """
+    tables = [each.columns() for each in predictions]
+    return table_of(tables or [{"patient": [], "model": [], "score": [], "call": []}])
+
+
+def table_of(tables: Sequence[Mapping[str, Sequence[Any]]]) -> str:
+    """Return tables of the same columns, one below the other, as CSV; None is an empty cell."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    tables = [each.columns() for each in predictions]
-    writer.writerow(tables[0] if tables else ["patient", "model", "score", "call"])
+    writer.writerow(tables[0])
     for columns in tables:
         writer.writerows(map(_cells, zip(*columns.values(), strict=True)))
     return buffer.getvalue()
