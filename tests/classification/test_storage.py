@@ -43,8 +43,8 @@ def test_a_saved_model_reads_as_before(
     assert again.history_ == fitted.history_
     assert again.get_params()["learning_rate"] == fitted.learning_rate
     assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md", "config.json", "domain.json", "history.csv", "model.safetensors", "trained_on.json",
-        "training.json",
+        "README.md", "config.json", "domain.json", "history.csv", "model.safetensors",
+        "trained_on.json", "training.json",
     ]  # fmt: skip
 
 

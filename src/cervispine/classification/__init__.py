@@ -34,6 +34,7 @@ from cervispine.classification.ensemble import Ensemble
 from cervispine.classification.estimator import Classifier
 from cervispine.classification.heatmap import Heatmap, Peak
 from cervispine.classification.opll import OPLLClassifier
+from cervispine.classification.protocols import Protocols
 from cervispine.classification.training import Epoch
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "Heatmap",
     "OPLLClassifier",
     "Peak",
+    "Protocols",
 ]
