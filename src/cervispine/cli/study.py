@@ -135,6 +135,8 @@ def train(
         remove_checkpoints(folder)
     trained = [classifier] if isinstance(classifier, OPLLClassifier) else classifier.members_
     names = [f"{each.backbone}, seed {each.seed}" for each in trained]
+    if len(names) == 1:
+        names = [backbone]
     save_history(
         dict(zip(names, (each.history_ for each in trained), strict=True)),
         dict(zip(names, (each.record_["best_epoch"] for each in trained), strict=True)),
