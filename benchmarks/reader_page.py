@@ -220,7 +220,7 @@ def send_many(call: Any, send: Callable[[Any], None], number: int) -> None:
     for mode in schemathesis.GenerationMode:
         cases = call.as_strategy(generation_mode=mode)
         test = settings(
-            max_examples=60,
+            max_examples=20,
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
