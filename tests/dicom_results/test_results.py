@@ -6,6 +6,7 @@ import datetime
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -274,6 +275,28 @@ def test_a_source_that_lacks_elements_gives_empty_ones(study: Study, tmp_path: P
     for path in write_results(heatmap_of(other), tmp_path / "results"):
         result = pydicom.dcmread(path)
         assert all(not result[keyword].value for keyword in lacking)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientBirthDate", "19.3.1950"),
+        ("StudyDate", "1950-03-19"),
+        ("StudyTime", "noon"),
+        ("PatientSex", "female"),
+    ],
+)
+def test_what_no_result_may_hold_is_refused_by_its_name(
+    study: Study, tmp_path: Path, keyword: str, value: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = copied(study, tmp_path, **{keyword: value})
+    with pytest.raises(LoadError, match=keyword) as caught:
+        write_results(heatmap_of(other), tmp_path / "results")
+    assert caught.value.code == "DICOM_INVALID"
+    assert value not in str(caught.value)
+    assert not (tmp_path / "results").exists()
 
 
 def test_frames_of_one_file_are_referred_to_by_number(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
+from pydicom.valuerep import DA, TM
 
 from cervispine import __version__
 from cervispine.exceptions import LoadError, MissingExtraError, UsageError
@@ -165,6 +166,7 @@ def read_source(
                     where=f"series {series.uid}",
                     code="DICOM_INVALID",
                 ) from None
+            _check_identity(dataset, series)
             for keyword in EMPTY:
                 if keyword not in dataset:
                     setattr(dataset, keyword, None)
@@ -172,6 +174,26 @@ def read_source(
             dataset.file_meta.TransferSyntaxUID = parsed.transfer_syntax
             files.append(dataset)
     return Source(series, tuple(files), moment or datetime.datetime.now().astimezone())
+
+
+def _check_identity(dataset: Dataset, series: Series) -> None:
+    """Raise where results would have to repeat what no result may hold."""
+    for keyword, kind in (("PatientBirthDate", DA), ("StudyDate", DA), ("StudyTime", TM)):
+        try:
+            kind(dataset.get(keyword) or "")
+        except ValueError:
+            raise _not_allowed(keyword, series) from None
+    if (dataset.get("PatientSex") or "") not in ("", "M", "F", "O"):
+        raise _not_allowed("PatientSex", series)
+
+
+def _not_allowed(keyword: str, series: Series) -> LoadError:
+    return LoadError(
+        f"the images' {keyword} is not as DICOM writes it, and results would repeat it",
+        where=f"series {series.uid}",
+        advice="have the header mended where the images are kept; explain without --dicom works",
+        code="DICOM_INVALID",
+    )
 
 
 def _to_unicode(dataset: Dataset) -> None:
