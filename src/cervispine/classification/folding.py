@@ -46,7 +46,7 @@ def reading_copy(network: nn.Module, probe: torch.Tensor) -> tuple[nn.Module, st
         The network, and "packed", "folded" or "plain".
     """
     ways: dict[str, Callable[[nn.Module, torch.Tensor], nn.Module]] = {"folded": _folded}
-    if probe.device.type == "cpu" and torch._C._has_mkldnn:
+    if probe.device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         ways = {"packed": _packed, **ways}
     expected = network(probe)
     for name, make in ways.items():
