@@ -116,7 +116,10 @@ def peers(name: str) -> dict[str, nn.Module]:
     try:
         from monai.networks import nets
 
-        found["monai"] = getattr(nets, name)(spatial_dims=2, n_input_channels=3, num_classes=2)
+        # Its first convolution has the stride 1 unless asked: four times as many pixels.
+        found["monai"] = getattr(nets, name)(
+            spatial_dims=2, n_input_channels=3, num_classes=2, conv1_t_stride=2
+        )
     except ImportError:
         print("MONAI is not installed: not measured")
     return found
