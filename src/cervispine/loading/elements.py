@@ -187,17 +187,20 @@ def numbers_of(elements: Elements, keyword: str) -> tuple[float, ...]:
         value = _value(elements, keyword)
         if type(value) is int:  # most of them are
             return (float(value),)
-        values = _list(value)
-        # Python reads 1_0 as ten, DICOM does not.
-        if any(isinstance(value, str) and "_" in value for value in values):
-            raise ValueError
-        # Minus zero is zero, so that equal numbers are written alike.
-        numbers = tuple(float(value) + 0.0 for value in values)
+        numbers = tuple([_number(each) for each in _list(value)])
     except (TypeError, ValueError):
         raise LoadError(f"{keyword} is not a number", code="VALUE_INVALID") from None
     if not all(map(math.isfinite, numbers)):
         raise LoadError(f"{keyword} is not finite", code="VALUE_INVALID")
     return numbers
+
+
+def _number(value: Any) -> float:
+    # Python reads 1_0 as ten, DICOM does not.
+    if isinstance(value, str) and "_" in value:
+        raise ValueError
+    # Minus zero is zero, so that equal numbers are written alike.
+    return float(value) + 0.0
 
 
 def number_of(elements: Elements, keyword: str, kind: type[T]) -> T | None:

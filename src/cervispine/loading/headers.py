@@ -179,11 +179,7 @@ def read_headers(path: str, limits: Limits) -> tuple[Header, ...] | Problem:
         parsed = parse(path, INDEX_TAGS, limits)
         fault = foreign(parsed.elements)
         if fault is None:
-            identity = _one(identity_of(parsed))
-            return tuple(
-                attrs.evolve(header, identity=identity)
-                for header in headers_of(parsed, path, limits)
-            )
+            return headers_of(parsed, path, limits)
     except LoadError as error:
         fault = Fault(error.code, error.what, ignored=error.code == "NOT_DICOM")
     return Problem(
@@ -228,15 +224,15 @@ def headers_of(
     only
         Which frames of a multi-frame image; all when None.
     place_only
-        Leave out what decides whether a slice is wanted, and tell only which slice it is: that is
-        enough to read what was indexed.
+        Leave out what decides whether a slice is wanted, and who the patient is, and tell only
+        which slice it is: that is enough to read what was indexed.
 
     Raises
     ------
     LoadError
         ``VALUE_INVALID`` when the file does not tell its study, series, identity or size.
     """
-    common = _common(parsed, path)
+    common = _common(parsed, path, () if place_only else _one(identity_of(parsed)))
     if parsed.truncated:
         return (_cut_off(common, parsed.elements),)
     try:
@@ -253,7 +249,7 @@ def headers_of(
     )
 
 
-def _common(parsed: Parsed, path: str) -> Header:
+def _common(parsed: Parsed, path: str, identity: tuple[str, ...]) -> Header:
     elements = parsed.elements
     rows, columns = (number_of(elements, name, int) or 0 for name in ("Rows", "Columns"))
     sized = rows > 0 and columns > 0 and number_of(elements, "BitsAllocated", int)
@@ -261,6 +257,7 @@ def _common(parsed: Parsed, path: str) -> Header:
         raise LoadError("the image has no size", code="VALUE_INVALID")
     return Header(
         path=path,
+        identity=identity,
         # Of all slices of a series, one text is kept.
         patient=sys.intern(text_of(elements, "PatientID")),
         study_uid=sys.intern(uid_of(elements, "StudyInstanceUID")),
