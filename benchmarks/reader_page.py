@@ -1,9 +1,10 @@
 """How fast the pages of a reader study are while 30 readers read, and what they withstand.
 
 ``python benchmarks/reader_page.py`` makes a study of phantoms, serves it as `cervispine read serve`
-does, and lets 30 readers read at once: 29 by the calls that their pages make, as fast as they can,
-and one in a real chromium, which is measured. Then it sends 10,000 requests that schemathesis makes
-of the description of the calls, half of them malformed. Everything stays on this machine.
+does, and lets 30 readers read at once: 29 by the calls that their pages make, a case every four
+seconds, several times as fast as anybody reads, and one in a real chromium, which is measured. Then
+it sends 10,000 requests that schemathesis makes of the description of the calls, half of them
+malformed. Everything stays on this machine.
 
 Prints `name ratio target pass|fail`: seconds, milliseconds, or requests that fell over or leaked.
 ``--pictures FOLDER`` also writes the pictures of the documentation; ``--requests`` how many.
@@ -44,6 +45,8 @@ from cervispine.records import CLASSES
 
 READERS = 30
 READY, SLICE, SAVED = 2.0, 50.0, 200.0
+#: Seconds between two answers of one of the crowd; each case has a draft and an answer.
+PAUSE = 2.0
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 ANSWER = {"call": 0, "rating": 10, "type": None, "levels": [], "quality": "good", "comment": ""}
@@ -103,6 +106,7 @@ def measure(folder: Path, cohort: PhantomCohort) -> list[tuple[str, float, float
         ]
         for each in crowd:
             each.start()
+            time.sleep(PAUSE / len(crowd))
         try:
             browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -166,7 +170,7 @@ def read_by_calls(link: str, stop: threading.Event, saved: list[float]) -> None:
                 client.get(f"{path}/images/{image['place']}").raise_for_status()
             client.post(f"{path}/begin", headers=headers).raise_for_status()
             for complete in (False, True):
-                if stop.wait(0.5):
+                if stop.wait(PAUSE):
                     return
                 begun = time.perf_counter()
                 body = {"answer": ANSWER, "complete": complete, "seconds": 0.5}

@@ -87,7 +87,7 @@ class Desk:
         The case after the last one answered may be asked for, so that it can be loaded before.
         """
         with self.store.reads() as session:
-            row, readings = self._mine(session, person, reading)
+            row = self._mine(session, person, reading)
             case = session.get_one(CaseRow, row.case)
             images = session.scalars(
                 select(ImageRow).where(ImageRow.case == row.case).order_by(ImageRow.place)
@@ -96,7 +96,11 @@ class Desk:
                 "id": row.id,
                 "session": row.session,
                 "position": row.position,
-                "total": len(readings),
+                "total": session.scalar(
+                    select(func.count()).where(
+                        ReadingRow.reader == row.reader, ReadingRow.session == row.session
+                    )
+                ),
                 "state": row.state,
                 "answer": Answer(**row.answer).model_dump(),
                 "images": [
@@ -118,7 +122,7 @@ class Desk:
     def image(self, person: Person, reading: str, place: int) -> tuple[int, str]:
         """Return the number of a case and the digest of one of its images."""
         with self.store.reads() as session:
-            row, _ = self._mine(session, person, reading)
+            row = self._mine(session, person, reading)
             image = session.get(ImageRow, (row.case, place))
             if image is None:
                 raise DeniedError(404, "unknown")
@@ -127,7 +131,7 @@ class Desk:
     def heatmap(self, person: Person, reading: str) -> tuple[int, str]:
         """Return the number of a case and the digest of its heat map, in the aided arm alone."""
         with self.store.reads() as session:
-            row, _ = self._mine(session, person, reading)
+            row = self._mine(session, person, reading)
             case = session.get_one(CaseRow, row.case)
             if row.arm != ARMS[1] or case.heatmap is None:
                 raise DeniedError(404, "unknown")
@@ -136,7 +140,7 @@ class Desk:
     def begin(self, person: Person, reading: str) -> None:
         """Note that a case is on the screen; the first time opens its session too."""
         with self.store.writes() as session:
-            row, _ = self._mine(session, person, reading, next_too=False)
+            row = self._mine(session, person, reading, next_too=False)
             current = self._open_session(session, person)
             now = self.store.now()
             if current.opened is None:
@@ -150,7 +154,7 @@ class Desk:
     def spend(self, person: Person, reading: str, seconds: float) -> None:
         """Add to the time that a case was on the screen, never more than has passed."""
         with self.store.writes() as session:
-            row, _ = self._mine(session, person, reading, next_too=False)
+            row = self._mine(session, person, reading, next_too=False)
             self._add_time(row, seconds)
 
     def say(
@@ -170,7 +174,7 @@ class Desk:
         if answer.rating is not None and not low <= answer.rating <= high:
             raise DeniedError(422, "incomplete", missing=["rating"])
         with self.store.writes() as session:
-            row, _ = self._mine(session, person, reading, next_too=False)
+            row = self._mine(session, person, reading, next_too=False)
             if row.opened is None:
                 raise DeniedError(409, "unopened")
             if row.session == TRAINING and row.state == "done":
@@ -199,7 +203,7 @@ class Desk:
     def defer(self, person: Person, reading: str) -> None:
         """Leave a case for later, on purpose: it stays open, and the session with it."""
         with self.store.writes() as session:
-            row, _ = self._mine(session, person, reading, next_too=False)
+            row = self._mine(session, person, reading, next_too=False)
             if row.opened is None:
                 raise DeniedError(409, "unopened")
             if row.state == "new":
@@ -232,19 +236,23 @@ class Desk:
 
     def _mine(
         self, session: Session, person: Person, reading: str, *, next_too: bool = True
-    ) -> tuple[ReadingRow, list[ReadingRow]]:
-        """Return a case of the open session that this reader may see, and the list it is in."""
+    ) -> ReadingRow:
+        """Return a case of the open session that this reader may see."""
         current = self._open_session(session, person)
-        readings = readings_of(session, current)
-        mine = [row for row in readings if row.id == reading]
-        if not mine:
+        row = session.get(ReadingRow, reading)
+        if row is None or (row.reader, row.session) != (current.reader, current.number):
             # Another reader's, another session's, or none: the answer is the same.
             raise DeniedError(404, "unknown")
-        waiting = [row.position for row in readings if row.state == "new"]
-        furthest = waiting[0] if waiting else len(readings)
-        if mine[0].position > furthest + next_too:
+        furthest = session.scalar(
+            select(func.min(ReadingRow.position)).where(
+                ReadingRow.reader == current.reader,
+                ReadingRow.session == current.number,
+                ReadingRow.state == "new",
+            )
+        )
+        if furthest is not None and row.position > furthest + next_too:
             raise DeniedError(409, "too early")
-        return mine[0], readings
+        return row
 
     def _sessions(self, session: Session, person: Person) -> Sessions:
         washout = self.store.configuration["washout"]
