@@ -50,6 +50,9 @@ from cervispine.phantom import (
 #: How far from the plaque the strongest pixel may lie, mm: a third of a vertebra with its disc.
 TOLERANCE = 5.0
 
+#: Phantoms with OPLL, made for nothing but the last test of Grad-CAM.
+FRESH = 32
+
 #: Networks with random weights.
 DRAWS = 3
 
@@ -248,6 +251,21 @@ def score_twins(
     )
 
 
+def score_fresh(classifier: OPLLClassifier, folder: Path, seed: int) -> None:
+    """Point again, at phantoms on which nothing was chosen."""
+    difficulty = PRESETS["quick"].phantom["difficulty"]
+    fresh = Phantom(n_opll=FRESH, n_dss=0, difficulty=difficulty, seed=seed)
+    data = fresh.write(folder / "fresh")
+    studies = list(Loader().index(data.dicom))
+    meetings = []
+    for study, call in zip(studies, classifier.predict(studies), strict=True):
+        heatmap, truth = classifier.explain(study), Truth.of(data, study.patient)
+        # As above: a plaque outside of what the network was given cannot be pointed at.
+        if call == 1 and (heatmap.seen & truth.plaque).any():
+            meetings.append(held_against(heatmap, truth))
+    show(f"grad-cam, {FRESH} fresh phantoms", meetings, 0.8)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", default="resnet34")
@@ -284,6 +302,7 @@ def main() -> int:
         score_random(classifier, found, truths)
         with tempfile.TemporaryDirectory() as twins:
             score_twins(classifier, found, truths, Path(twins))
+        score_fresh(classifier, folder, options.phantoms + 1)
     return int(failures > 0)
 
 
