@@ -10,6 +10,7 @@ logarithmic scale (1 is in proportion), and draws the times. Everything drawn is
 
 from __future__ import annotations
 
+import gc
 import math
 import sys
 import tempfile
@@ -63,7 +64,8 @@ def timed(act):  # type: ignore[no-untyped-def]
 
 
 def stages(patients: list[Path], cache: Path) -> dict[str, float]:
-    """Return processor seconds of each stage, and MiB of memory that training from files added."""
+    """Return processor seconds of each stage, and the MiB of memory at the end of the last."""
+    gc.collect()  # the network of the last call
     # Smaller images than usual: it is the growth that is looked at, not the cost of one.
     preprocessor = Preprocessor(size=(64, 64), spacing=2.0, cache=cache)
     cohort, index = timed(lambda: Loader().index(patients))
@@ -80,13 +82,12 @@ def stages(patients: list[Path], cache: Path) -> dict[str, float]:
             run_epoch(state, images, RECIPE, preprocessor.augmentation, interruption)
 
     epoch()  # warms up, and makes the optimiser's state
-    before = own_memory()
     _, training = timed(epoch)
     return {
         "index": index,
         "preprocess": preparing,
         "train an epoch": training,
-        "memory": own_memory() - before,
+        "memory": own_memory(),
     }
 
 
@@ -109,16 +110,17 @@ def draw(path: Path, tables: dict[str, tuple[tuple[int, ...], list[dict[str, flo
             axis.loglog(sizes, [row[name] for row in table], "o-", label=name, linewidth=1.5)
         guide = table[0]["preprocess"] * np.divide(sizes, sizes[0])
         axis.loglog(sizes, guide, ":", color="grey", label="in proportion")
+        axis.set_ylim(0.02, 20)
         axis.set_xticks(sizes, [str(size) for size in sizes])
         axis.minorticks_off()
         axis.set_xlabel(label)
         axis.set_ylabel("processor seconds")
-    axes[0].legend(fontsize=8)
+    axes[0].legend(fontsize=8, loc="upper left", ncols=2)
     sizes, table = tables["patients"]
     axes[2].plot(sizes, [row["memory"] for row in table], "o-", color="black", linewidth=1.5)
-    axes[2].set_ylim(-20, 100)
+    axes[2].set_ylim(0, 2 * max(row["memory"] for row in table))
     axes[2].set_xlabel("patients")
-    axes[2].set_ylabel("memory that an epoch adds, MiB")
+    axes[2].set_ylabel("memory after an epoch from files, MiB")
     figure.suptitle("Cost of phantoms, one thread", fontsize=10)
     figure.savefig(path, dpi=110)
 
@@ -148,7 +150,7 @@ def main() -> int:
             print(f"growth_{stage.replace(' ', '_')}_by_{label.split()[0]} {slope:.2f} {MOST} "
                   f"{'fail' if slope > MOST else 'pass'} ({seconds} s)")  # fmt: skip
     memory = ", ".join(f"{row['memory']:.0f}" for row in tables["patients"][1])
-    print(f"memory_of_an_epoch - - - ({memory} MiB)")
+    print(f"memory_after_an_epoch - - - ({memory} MiB)")
     if len(sys.argv) > 1:
         draw(Path(sys.argv[1]), tables)
     return int(failed)
