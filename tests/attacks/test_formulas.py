@@ -22,7 +22,7 @@ from cervispine.records import IntakeReport, Problem
 from cervispine.records.labels import read_labels
 from cervispine.records.predictions import scores_table
 from cervispine.records.tables import read_table, safe_cell
-from cervispine.reporting import save_cases
+from cervispine.reporting import choose_cases, save_cases
 
 FORMULAS = (
     "=cmd|'/C calc'!A0", "+1+cmd|'/C calc'!A0", "-2+3", "@SUM(1+1)*cmd", "=HYPERLINK(\"http://x\")",
@@ -110,7 +110,8 @@ class Flat:
 
 
 def test_cases(attacked: Cohort, tmp_path: Path) -> None:
-    save_cases(tmp_path, attacked, predictions(attacked), Flat(), model="m")  # type: ignore[arg-type]
+    cases = choose_cases(attacked, {"=1+1": predictions(attacked)})
+    save_cases(tmp_path, cases, Flat())  # type: ignore[arg-type]
     text = (tmp_path / "cases.csv").read_text()
     check_harmless(text)
     assert any(formula in text for formula in FORMULAS)
