@@ -9,10 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
+import hypothesis
 import pytest
 
 from cervispine import Cohort, Loader, Phantom
 from cervispine.phantom import PhantomCohort
+
+# A machine that is busy is no fault of what is tested.
+hypothesis.settings.register_profile("cervispine", deadline=None)
+hypothesis.settings.load_profile("cervispine")
 
 
 @pytest.fixture(scope="session")

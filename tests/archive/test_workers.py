@@ -43,14 +43,14 @@ def test_workers_that_die_and_hang_and_are_killed(
 ) -> None:
     uids = [study.uid for study in Loader().index(archive.dicom)]
     monkeypatch.setattr(workers, "LARGEST_PIECE", 2)
-    monkeypatch.setenv("FATAL", f"{uids[0]}=die;{uids[3]}=hang")
+    monkeypatch.setenv("FATAL", f"{uids[0]}=die;{uids[3]}=hang;{uids[5]}=wait")
     killed: list[int] = []
     killer = threading.Thread(target=kill_a_reader, args=(tmp_path / "run", killed), daemon=True)
     killer.start()
     with pytest.warns(UserWarning, match="read by"):
         run = infer_archive(
             model, archive.dicom, out=tmp_path / "run", loader="fatal", workers=2,
-            timeout=2, tries=2, progress=False,
+            timeout=8, tries=2, progress=False,
         )  # fmt: skip
     assert killed
     assert sorted(problem.code for problem in run.account.quarantined) == [

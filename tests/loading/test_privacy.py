@@ -44,7 +44,7 @@ def plant(_: int, dataset: Dataset) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("fault", ["none", "geometry", "values", "truncated", "pixels"])
-def test_no_canary_leaves(
+def test_nothing_planted_leaves(
     tmp_path: Path,
     Series: Any,
     fault: str,

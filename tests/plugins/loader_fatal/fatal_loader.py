@@ -1,10 +1,11 @@
 """Reads DICOM as cervispine does, and dies of some studies, as a decoder in C may.
 
-FATAL names them: ``UID=die;UID=hang;UID=fail``.
+FATAL names them: ``UID=die;UID=hang;UID=fail``; ``UID=wait`` only takes a second.
 """
 
 import ctypes
 import os
+import time
 
 import attrs
 
@@ -30,6 +31,8 @@ class FatalLoader(Loader):
         if fate == "hang":
             # Without letting go of the interpreter: no Python of this process runs any more.
             ctypes.PyDLL(None).sleep(3600)
+        if fate == "wait":
+            time.sleep(1)
         if fate == "fail":
             raise RuntimeError("PatientName^Of a header")
         return super().read(study, sequence, **options)
