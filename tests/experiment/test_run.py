@@ -140,6 +140,13 @@ def test_the_report_is_made_again_from_what_was_saved(finished: Experiment, tmp_
     assert again.read_bytes() == finished.report.read_bytes()
 
 
+def test_each_case_has_its_heat_map_in_the_report(finished: Experiment) -> None:
+    cases = {row["file"] for row in rows(finished.folder / "cases" / "cases.csv")}
+    assert {path.name for path in (finished.folder / "heatmaps").iterdir()} == cases
+    page = finished.report.read_text()
+    assert page.count('alt="Heat map') == len(cases)
+
+
 def test_the_manifest_says_who_is_in_each_part_and_what_was_checked(finished: Experiment) -> None:
     manifest = json.loads((finished.folder / "manifest.json").read_text())
     for part, cohort in finished.parts.items():

@@ -209,7 +209,7 @@ def test_a_heat_map_stands_beside_its_case(comparison: Comparison, make_run: Mak
     page = written(run)
     address = f"data:image/png;base64,{base64.b64encode(b'a heat map').decode()}"
     maps = [each for tag, each in page.elements if tag == "img" and each["src"] == address]
-    assert [each["alt"] for each in maps] == ["Heat map of the same slice"]
+    assert [each["alt"] for each in maps] == ["Heat map of the whole slice"]
     assert "no heat maps were saved" not in page.text
 
 

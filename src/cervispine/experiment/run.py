@@ -13,6 +13,7 @@ from cervispine.exceptions import UsageError
 from cervispine.experiment.account import account_of, model_folder, save_tests
 from cervispine.experiment.data import Source, hash_file, index_source, make_phantoms
 from cervispine.experiment.folder import RunFolder, read_split, write_split
+from cervispine.experiment.heatmaps import save_heatmaps
 from cervispine.experiment.presets import Preset, find_preset
 from cervispine.records import Key
 from cervispine.records.files import write_text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cervispine.evaluation import Comparison, ReaderTable
     from cervispine.preprocessing import Preprocessor
     from cervispine.records import Cohort, Manifest, Predictions
+    from cervispine.reporting.cases import Case
     from cervispine.reporting.history import History
 
 __all__ = ["Experiment", "run_experiment"]
@@ -128,7 +130,7 @@ def run_experiment(
     """
     from cervispine.backbones import load_backbone
     from cervispine.loading import build_loader, find_loader
-    from cervispine.reporting import save_checklists, write_report
+    from cervispine.reporting import HEATMAPS, save_checklists, write_report
 
     settings = find_preset(preset)
     if data is not None and labels is None:
@@ -195,9 +197,12 @@ def run_experiment(
         account = account_of(source, parts, settings, manifest, predictions)
         save_tests(run.path, account, comparison)
         with run.timed("figures"):
-            _save_pictures(
+            cases = _save_pictures(
                 run, source, account, parts["test"], predictions, table, preprocessor, histories
             )
+        with run.timed("heat maps"):
+            model = model_folder(run.path, list(predictions)[-1])
+            save_heatmaps(run.path / HEATMAPS, model, cases, progress=progress)
         run.finish(account)
         save_checklists(run.path)
         report = write_report(run.path)
@@ -333,7 +338,7 @@ def _save_pictures(
     table: ReaderTable,
     preprocessor: Preprocessor,
     histories: Mapping[str, History],
-) -> None:
+) -> list[Case]:
     """Save what the report shows beside the comparison: who it was of, history and cases."""
     from cervispine.reporting import (
         MARK,
@@ -353,3 +358,4 @@ def _save_pictures(
     cases = choose_cases(test, predictions, table if table.readers else None)
     mark = "synthetic phantom" if source.synthetic else ""
     save_cases(run.path / "cases", cases, preprocessor, mark=mark)
+    return cases

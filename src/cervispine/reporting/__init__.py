@@ -24,9 +24,10 @@ from cervispine.reporting.flow import save_flow
 from cervispine.reporting.history import save_history
 from cervispine.reporting.intake import save_intake
 from cervispine.reporting.participants import save_participants
-from cervispine.reporting.report import write_report
+from cervispine.reporting.report import HEATMAPS, write_report
 
 __all__ = [
+    "HEATMAPS",
     "MARK",
     "choose_cases",
     "save_cases",
