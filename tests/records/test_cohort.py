@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -357,3 +358,76 @@ def test_an_appearance_is_of_any_size(study: Make) -> None:
     assert len(appearance_of(np.arange(6.0).reshape(2, 3))) == 128
     for rows, columns in ((17, 17), (400, 31), (1, 1)):
         assert len(appearance_of(np.ones((rows, columns)))) == 128
+
+
+@given(
+    positive=st.integers(5, 20), negative=st.integers(5, 20), count=st.integers(2, 5),
+    seed=st.integers(0, 5),
+)  # fmt: skip
+def test_folds_are_of_equal_size_and_have_their_share_of_each_class(
+    study: Make, positive: int, negative: int, count: int, seed: int
+) -> None:
+    cohort = patients(study, positive, negative)
+    folds = cohort.folds(count, seed=seed)
+    held = [patient for fold in folds for patient in fold.patients]
+    assert sorted(held) == list(cohort.patients)
+    sizes = [len(fold) for fold in folds]
+    assert max(sizes) - min(sizes) <= 1
+    counts = [int(fold.labels.sum()) for fold in folds]
+    assert max(counts) - min(counts) <= 1
+    assert [fold.patients for fold in cohort.folds(count, seed=seed)] == [
+        fold.patients for fold in folds
+    ]
+
+
+def test_folds_keep_together_what_belongs_together(study: Make) -> None:
+    cohort = Cohort(
+        study(f"P{n:02d}", f"1.{n}", label=n % 2, frame_of_reference_uid=f"9.{n // 4}")
+        for n in range(24)
+    )
+    folds = cohort.folds(3, seed=1)
+    for fold in folds:
+        rest = cohort.where(lambda each, fold=fold: each.patient not in fold.patients)
+        assert fold.leakage(rest) == ()
+
+
+def test_folds_give_each_value_of_an_attribute_its_share(study: Make) -> None:
+    cohort = Cohort(
+        study(f"P{n:02d}", f"1.{n}", label=n % 2, attributes={"site": "AB"[n // 2 % 2]})
+        for n in range(40)
+    )
+    for fold in cohort.folds(5, stratify=("site",)):
+        for label in (0, 1):
+            sites = [each.attributes["site"] for each in fold if each.label == label]
+            assert sorted(sites) == ["A", "A", "B", "B"]
+
+
+@pytest.mark.parametrize("count", [1, 0, 4])
+def test_folds_that_cannot_be_drawn_are_refused(study: Make, count: int) -> None:
+    with pytest.raises(UsageError):
+        patients(study, positive=3, negative=9).folds(count)
+
+
+def test_folds_warn_of_pictures_that_look_alike(study: Make) -> None:
+    look = appearance_of(np.random.default_rng(0).normal(size=(64, 64)))
+    cohort = Cohort(
+        study(f"P{n}", f"1.{n}", label=n % 2, appearance=look if n in (0, 7) else "")
+        for n in range(8)
+    )
+    seeds = [seed for seed in range(20) if _parted(cohort, seed)]
+    assert seeds
+    with pytest.warns(DataWarning, match="NEAR_DUPLICATE"):
+        cohort.folds(2, seed=seeds[0])
+
+
+def _parted(cohort: Cohort, seed: int) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first = cohort.folds(2, seed=seed)[0].patients
+    return ("P0" in first) != ("P7" in first)
+
+
+def test_a_cohort_without_another_has_none_of_its_patients(study: Make) -> None:
+    cohort = Cohort([study("a", "1"), study("a", "2"), study("b", "3")])
+    assert cohort.without([cohort[0]]).patients == ("b",)
+    assert cohort.without([]).studies == cohort.studies

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cervispine.cli.archive import infer
+from cervispine.cli.crossval import crossval
 from cervispine.cli.data import index, phantom
 from cervispine.cli.explain import explain
 from cervispine.cli.messages import fault_of, show_logs, show_warning
@@ -45,8 +46,8 @@ app = typer.Typer(
     ),
 )
 for command in (
-    experiment, phantom, index, train, predict, infer, export, explain, compare, report, backbones,
-    loaders, doctor,
+    experiment, phantom, index, train, crossval, predict, infer, export, explain, compare, report,
+    backbones, loaders, doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(power_app, name="power")

@@ -13,6 +13,7 @@ settings         confidence, correction, resamples and seed
 readers          ReaderTable: the readers' calls and ratings
 files            a comparison from labels.csv, scores.csv and readers.csv
 areas, delong    areas under ROC curves, their covariance and differences; resampling
+cross_validated  the area of a cross-validation, in which each fold has its own model
 independent      two areas on different cases: two hospitals, two groups of patients
 roc              the curve itself, and partial areas
 proportions      one proportion and its interval
@@ -41,6 +42,7 @@ from cervispine.evaluation.agreement import cochran_q, cohen_kappa, fleiss_kappa
 from cervispine.evaluation.areas import auc, compare_aucs
 from cervispine.evaluation.calibration import Calibration, calibration, net_benefit
 from cervispine.evaluation.comparison import Comparison
+from cervispine.evaluation.cross_validated import cross_validated_auc
 from cervispine.evaluation.delong import delong_covariance
 from cervispine.evaluation.files import compare_files, read_scores
 from cervispine.evaluation.independent import compare_independent_aucs
@@ -98,6 +100,7 @@ __all__ = [
     "compare_aucs",
     "compare_files",
     "compare_independent_aucs",
+    "cross_validated_auc",
     "delong_covariance",
     "fleiss_kappa",
     "localisation",

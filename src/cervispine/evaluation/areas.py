@@ -24,7 +24,13 @@ from cervispine.evaluation.resampling import bootstrap_areas
 from cervispine.evaluation.results import Difference, Estimate, with_warning
 from cervispine.exceptions import UsageError
 
-__all__ = ["auc", "compare_aucs", "estimate_auc", "estimate_auc_difference"]
+__all__ = [
+    "auc",
+    "compare_aucs",
+    "estimate_auc",
+    "estimate_auc_difference",
+    "normal_quantile",
+]
 
 AreaMethod = Literal["delong", "logit", "bootstrap"]
 
@@ -140,12 +146,12 @@ def estimate_auc(
         units = "within class" if clusters is None else "by cluster"
         name = f"bootstrap percentile, {resamples} resamples {units}, seed {seed}"
     elif method == "logit":
-        odds, half = area / (1 - area), _normal_quantile(1 - tail) * np.sqrt(variance)
+        odds, half = area / (1 - area), normal_quantile(1 - tail) * np.sqrt(variance)
         factor = float(np.exp(half / (area * (1 - area))))
         low, high = odds / (odds + factor), odds * factor / (1 + odds * factor)
         name = f"DeLong on the logit scale{clustered}"
     else:
-        half = _normal_quantile(1 - tail) * np.sqrt(variance)
+        half = normal_quantile(1 - tail) * np.sqrt(variance)
         low, high = max(0.0, area - half), min(1.0, area + half)
         name = f"DeLong{clustered}"
     return Estimate(area, low, high, name, labels.size, caution.removesuffix("; "))
@@ -245,7 +251,7 @@ def estimate_auc_difference(
     if variance > ZERO_VARIANCE:
         error = float(np.sqrt(variance))
         z = (value + margin) / error
-        half = _normal_quantile((1 + confidence) / 2) * error
+        half = normal_quantile((1 + confidence) / 2) * error
         return Difference(
             value,
             max(-1.0, value - half),
@@ -302,7 +308,8 @@ def _disjoint_pairs(placed: Placements) -> int:
     return max(1, min(len(with_positive), len(with_negative), either // 2))
 
 
-def _normal_quantile(probability: float) -> float:
+def normal_quantile(probability: float) -> float:
+    """Return the value below which a standard normal variable lies with a probability."""
     from scipy.special import ndtri
 
     return float(ndtri(probability))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from cervispine.records.files import write_text
 if TYPE_CHECKING:
     from cervispine.records import Cohort
 
-__all__ = ["Source", "hash_file", "index_source", "make_phantoms"]
+__all__ = ["Source", "check_source", "find_source", "hash_file", "index_source", "make_phantoms"]
 
 logger = logging.getLogger("cervispine.experiment")
 
@@ -38,6 +39,39 @@ class Source:
     manifest: Path | None = None
     saved: Path | None = None
     loader: str = "dicom"
+
+
+def check_source(
+    data: str | Path | None,
+    labels: str | Path | None,
+    tables: Mapping[str, str | Path | None],
+    loader: str,
+) -> None:
+    """Raise where what was named of the data cannot be meant.
+
+    Raises
+    ------
+    UsageError
+        Data without labels (``LABELS_MISSING``); tables without data.
+    LoaderError
+        There is no such loader.
+    """
+    from cervispine.loading import build_loader
+
+    if data is not None and labels is None:
+        raise UsageError(
+            "data were given without labels",
+            advice="give a CSV file with the columns patient,label (OPLL or DSS): --labels",
+            code="LABELS_MISSING",
+        )
+    if data is None and any(path is not None for path in tables.values()):
+        *names, last = tables
+        raise UsageError(
+            f"{', '.join(names)} and {last} belong to data; the phantom brings its own"
+        )
+    if data is None and loader != "dicom":
+        raise UsageError(f"the phantom is DICOM, and the loader asked for is {loader!r}")
+    build_loader(loader)
 
 
 def hash_file(path: Path) -> str:
@@ -66,6 +100,33 @@ def make_phantoms(run: RunFolder, settings: Preset, seed: int, progress: bool | 
         )
     return Source(
         images=written.dicom, labels=written.labels, readers=written.readers, synthetic=True
+    )
+
+
+def find_source(
+    run: RunFolder,
+    data: str | Path | None,
+    *,
+    labels: str | Path | None,
+    readers: str | Path | None = None,
+    verify: str | Path | None,
+    saved: str | Path | None,
+    loader: str,
+    settings: Preset,
+    seed: int,
+    progress: bool | None,
+) -> Source:
+    """Return where the data lie; phantoms, made now, where none were given."""
+    if data is None:
+        return make_phantoms(run, settings, seed, progress)
+    return Source(
+        images=data,
+        labels=Path(str(labels)),
+        readers=None if readers is None else Path(readers),
+        manifest=None if verify is None else Path(verify),
+        saved=None if saved is None else Path(saved),
+        loader=loader,
+        synthetic=False,
     )
 
 

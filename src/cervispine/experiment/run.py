@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,10 @@ import attrs
 
 from cervispine.exceptions import UsageError
 from cervispine.experiment.account import account_of, model_folder, save_tests
-from cervispine.experiment.data import Source, hash_file, index_source, make_phantoms
+from cervispine.experiment.data import Source, check_source, find_source, hash_file, index_source
 from cervispine.experiment.folder import RunFolder, read_split, write_split
 from cervispine.experiment.heatmaps import save_heatmaps
+from cervispine.experiment.models import trained_model
 from cervispine.experiment.presets import Preset, find_preset
 from cervispine.records import Key
 from cervispine.records.files import write_text
@@ -129,30 +129,18 @@ def run_experiment(
         Each with its code; see the reference of error codes.
     """
     from cervispine.backbones import load_backbone
-    from cervispine.loading import build_loader, find_loader
+    from cervispine.loading import find_loader
     from cervispine.reporting import HEATMAPS, save_checklists, write_report
 
     settings = find_preset(preset)
-    if data is not None and labels is None:
-        raise UsageError(
-            "data were given without labels",
-            advice="give a CSV file with the columns patient,label (OPLL or DSS): --labels",
-            code="LABELS_MISSING",
-        )
     tables = {"labels": labels, "readers": readers, "split": split, "verify": verify}
-    if data is None and any(path is not None for path in tables.values()):
-        raise UsageError(
-            "labels, readers, split and verify belong to data; the phantom brings its own"
-        )
+    check_source(data, labels, tables, loader)
     if split is not None and stratify:
         raise UsageError("a split that is given is not drawn; stratify belongs to one that is")
     if not backbones or len(set(backbones)) < len(backbones):
         raise UsageError("name at least one backbone, and each only once")
     for name in backbones:
         load_backbone(name)
-    if data is None and loader != "dicom":
-        raise UsageError(f"the phantom is DICOM, and the loader asked for is {loader!r}")
-    build_loader(loader)
     secret = None if key is None else Key.open(key, outside=out)
 
     run = RunFolder(
@@ -174,18 +162,10 @@ def run_experiment(
         },
     )
     with run.opened(resume=resume):
-        if data is None:
-            source = make_phantoms(run, settings, seed, progress)
-        else:
-            source = Source(
-                images=data,
-                labels=Path(str(labels)),
-                readers=None if readers is None else Path(readers),
-                manifest=None if verify is None else Path(verify),
-                saved=None if saved is None else Path(saved),
-                loader=loader,
-                synthetic=False,
-            )
+        source = find_source(
+            run, data, labels=labels, readers=readers, verify=verify, saved=saved, loader=loader,
+            settings=settings, seed=seed, progress=progress,
+        )  # fmt: skip
         cohort, manifest = index_source(run, source, allow_missing, progress)
         parts = _split(run, cohort, settings, split, stratify, allow_missing, seed)
         table = _readers(source, parts["test"])
@@ -250,13 +230,8 @@ def _train(
     seed: int,
     progress: bool | None,
 ) -> tuple[Preprocessor, dict[str, Predictions], dict[str, History]]:
-    """Train each backbone on the same patients and let it read the test part.
-
-    A model folder that is there is a model that was finished; a checkpoint that is there is a
-    training that was not.
-    """
+    """Train each backbone on the same patients and let it read the test part."""
     from cervispine.classification import OPLLClassifier
-    from cervispine.classification.checkpoints import has_checkpoint
     from cervispine.loading import refuse_changed
     from cervispine.preprocessing import Preprocessor
 
@@ -265,35 +240,23 @@ def _train(
     histories: dict[str, History] = {}
     for name in backbones:
         folder = model_folder(run.path, name)
-        unfinished = folder.with_name(f"{folder.name}.unfinished")
+        classifier = OPLLClassifier(
+            backbone=name,
+            preprocessor=preprocessor,
+            validation=parts["validation"].patients,
+            seed=seed,
+            progress=progress,
+            **settings.classifier,
+        )
         with run.timed("verify"):
             refuse_changed([study for part in parts.values() for study in part], manifest)
         with run.timed(f"train {name}"):
-            if (folder / "config.json").is_file():
-                classifier = OPLLClassifier.load(folder)
-            else:
-                classifier = OPLLClassifier(
-                    backbone=name,
-                    preprocessor=preprocessor,
-                    validation=parts["validation"].patients,
-                    seed=seed,
-                    progress=progress,
-                    **settings.classifier,
-                ).fit(
-                    [*parts["train"], *parts["validation"]],
-                    run_dir=unfinished,
-                    resume=has_checkpoint(unfinished),
-                    key=key,
-                )
-                classifier.save(folder)
-                shutil.rmtree(unfinished)
+            model = trained_model(folder, classifier, [*parts["train"], *parts["validation"]], key)
         with run.timed("verify"):
             refuse_changed(parts["test"], manifest)
         with run.timed(f"test {name}"):
-            # A model that was loaded knows the settings, not this run's cache.
-            classifier.preprocessor_ = preprocessor
-            predictions[name] = classifier.classify(parts["test"], key=key)
-        histories[name] = classifier.history_
+            predictions[name] = model.classify(parts["test"], key=key)
+        histories[name] = model.history_
     return preprocessor, predictions, histories
 
 

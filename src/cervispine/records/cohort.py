@@ -15,7 +15,7 @@ from cervispine.exceptions import DataWarning, LabelError, LeakageError
 from cervispine.records.identity import look_alikes, shared_identities
 from cervispine.records.intake import IntakeReport, Problem
 from cervispine.records.labels import CLASSES, label_studies, read_labels
-from cervispine.records.splitting import draw_test
+from cervispine.records.splitting import draw_folds, draw_test
 from cervispine.records.study import Study
 from cervispine.records.tables import TableLike, listing
 
@@ -141,6 +141,11 @@ class Cohort(Sequence[Study]):
             and all(study.attributes.get(name) == value for name, value in attributes.items())
         )
 
+    def without(self, other: Iterable[Study]) -> Cohort:
+        """Return the studies of the patients who are not in another cohort."""
+        patients = {study.patient for study in other}
+        return self._with(study for study in self.studies if study.patient not in patients)
+
     def split(
         self, test: int | float = 0.25, *, stratify: Sequence[str] = (), seed: int = 0
     ) -> tuple[Cohort, Cohort]:
@@ -182,6 +187,42 @@ class Cohort(Sequence[Study]):
         )
         train.warn_of_near_duplicates(held)
         return train, held
+
+    def folds(
+        self, count: int = 5, *, stratify: Sequence[str] = (), seed: int = 0
+    ) -> tuple[Cohort, ...]:
+        """Divide into parts of equal size, each to be tested by a model of the others.
+
+        What shares a patient, study UID, frame of reference or pixel hash stays together, and
+        each class has its share of each part, as in :meth:`split`.
+
+        Parameters
+        ----------
+        count
+            How many parts, from 2.
+        stratify
+            Attributes whose values are to have the same share of each part within each label.
+        seed
+            Decides who is in which.
+
+        Raises
+        ------
+        UsageError
+            When a part would lack a class (``SPLIT_IMPOSSIBLE``); as :meth:`split`.
+
+        Warns
+        -----
+        DataWarning
+            When two parts hold pictures that are nearly the same (``NEAR_DUPLICATE``).
+        """
+        parts = draw_folds(self.studies, self.labels, count, stratify=stratify, seed=seed)
+        folds = tuple(
+            self._with(study for study, own in zip(self, parts, strict=True) if own == part)
+            for part in range(count)
+        )
+        for number, fold in enumerate(folds[:-1], start=1):
+            fold.warn_of_near_duplicates(Cohort(s for other in folds[number:] for s in other))
+        return folds
 
     def leakage(self, other: Cohort) -> tuple[Problem, ...]:
         """Return what the two cohorts share that a training and a test part must not share.

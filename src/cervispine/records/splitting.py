@@ -12,7 +12,7 @@ from cervispine.exceptions import UsageError
 from cervispine.records.identity import groups_of
 from cervispine.records.study import Study
 
-__all__ = ["draw_test"]
+__all__ = ["draw_folds", "draw_test"]
 
 
 def draw_test(
@@ -84,6 +84,36 @@ def draw_test(
             code="SPLIT_IMPOSSIBLE",
         )
     return mask
+
+
+def draw_folds(
+    studies: Sequence[Study],
+    labels: NDArray[np.int64],
+    count: int,
+    *,
+    stratify: Sequence[str],
+    seed: int,
+) -> NDArray[np.int64]:
+    """Return int64 (n,): which of ``count`` parts each study is in, from 0.
+
+    One part after the other is drawn as a test part is, from those that are left.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two parts; as :func:`draw_test`.
+    """
+    if count < 2:
+        raise UsageError(f"folds are at least 2, not {count}")
+    parts = np.full(len(studies), count - 1, dtype=np.int64)
+    left = np.arange(len(studies))
+    for part in range(count - 1):
+        rest = [studies[place] for place in left.tolist()]
+        share = 1 / (count - part)
+        drawn = draw_test(rest, labels[left], share, stratify=stratify, seed=seed)
+        parts[left[drawn]] = part
+        left = left[~drawn]
+    return parts
 
 
 def _wanted(test: int | float, total: int) -> int:
