@@ -105,29 +105,28 @@ def test_the_files_are_those_of_the_reference(finished: CrossValidation) -> None
 
 
 def test_an_interrupted_run_goes_on_with_the_same_result(
-    phantom: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = run(phantom, tmp_path / "whole", grid={"learning_rate": [0.01, 0.001]})
+    finished: CrossValidation, phantom: PhantomCohort, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     fit, fits = OPLLClassifier.fit, []
 
     def interrupted(self: OPLLClassifier, *given: object, **more: object) -> OPLLClassifier:
         fits.append(self)
-        if len(fits) == 9:
+        if len(fits) == 3:
             raise KeyboardInterrupt
         return fit(self, *given, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(OPLLClassifier, "fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(phantom, tmp_path / "run", grid={"learning_rate": [0.01, 0.001]})
+        run(phantom, tmp_path, repeats=2)
     with pytest.raises(UsageError) as refusal:
-        run(phantom, tmp_path / "run", grid={"learning_rate": [0.01]}, resume=True)
+        run(phantom, tmp_path, resume=True)
     assert refusal.value.code == "RESUME_MISMATCH"
-    run(phantom, tmp_path / "run", grid={"learning_rate": [0.01, 0.001]}, resume=True)
-    # 3 folds of 2 x 3 inner trainings and one outer, and the one that was interrupted.
-    assert len(fits) == 22
+    run(phantom, tmp_path, repeats=2, resume=True)
+    assert len(fits) == 7  # of six folds, one twice
     for name in ("predictions.csv", "cross-validation.json"):
-        assert (tmp_path / "run" / name).read_bytes() == (whole.folder / name).read_bytes()
-    assert not list((tmp_path / "run").rglob("*.unfinished"))
+        assert (tmp_path / name).read_bytes() == (finished.folder / name).read_bytes()
+    assert not list(tmp_path.rglob("*.unfinished"))
 
 
 def test_each_fold_chooses_on_its_own_training_patients(
@@ -137,11 +136,17 @@ def test_each_fold_chooses_on_its_own_training_patients(
 
     def note(self: OPLLClassifier, X: Cohort, *given: object, **more: object) -> OPLLClassifier:
         seen.append({study.patient for study in X})
+        if len(seen) == 9:
+            raise KeyboardInterrupt
         return fit(self, X, *given, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(OPLLClassifier, "fit", note)
-    result = run(phantom, tmp_path, grid={"epochs": [1, 2], "pooling": ["mean"]})
-    assert len(seen) == 21
+    grid = {"epochs": [1, 2], "pooling": ["mean"]}
+    with pytest.raises(KeyboardInterrupt):
+        run(phantom, tmp_path, grid=grid)
+    result = run(phantom, tmp_path, grid=grid, resume=True)
+    assert len(seen) == 22  # three folds of 2 x 3 inner trainings and one more, and one twice
+    del seen[8]
     for number, fold in enumerate(result.folds):
         for patients in seen[7 * number : 7 * number + 7]:
             assert not patients & set(fold.predictions.patients)

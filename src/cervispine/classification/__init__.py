@@ -12,6 +12,7 @@ protocols     how the training studies were acquired, and in what another differ
 training      the loop: epochs, validation, early stopping
 state         where a training stands, and its way to a checkpoint and back
 checkpoints   generations of checkpoints: written whole, verified, found again
+distributed   several processes that train one network
 interruption  Ctrl-C and SIGTERM at the end of a step
 abstention    where a probability decides, and where CT is advised whatever the call
 calibration   logits to probabilities, by the temperature that validation data ask for

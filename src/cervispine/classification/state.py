@@ -14,7 +14,7 @@ from cervispine.classification.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from cervispine.classification.interruption import Interruption
+from cervispine.classification.distributed import current_world
 from cervispine.exceptions import TrainingError
 
 __all__ = ["TrainingState"]
@@ -34,6 +34,8 @@ class TrainingState:
         run_dir: Path | None,
     ) -> None:
         self.network = network
+        #: The network as several processes train it together; alone, itself.
+        self.joint = network
         self.optimizer = optimizer
         self.fingerprint = fingerprint
         self.run_dir = run_dir
@@ -74,13 +76,18 @@ class TrainingState:
             }
         return record
 
-    def keep(self, interruption: Interruption) -> None:
-        """Write a checkpoint when it is time, or the last one before the end that was asked for."""
+    def keep(self, *, ending: bool) -> None:
+        """Write a checkpoint when it is time, or the last one before the end that was asked for.
+
+        Of several processes the first one writes, and at the end the others wait for it.
+        """
+        world = current_world()
         due = time.monotonic() - self._saved >= CHECKPOINT_SECONDS
-        if self.run_dir is not None and (due or interruption.requested):
+        if world.first and self.run_dir is not None and (due or ending):
             self.save(self.run_dir)
             self._saved = time.monotonic()
-        if interruption.requested:
+        if ending:
+            world.wait()
             raise KeyboardInterrupt
 
     def save(self, run_dir: Path) -> None:
@@ -114,7 +121,8 @@ class TrainingState:
                 advice="give run_dir, the folder of the run that was interrupted",
                 code="RESUME_NOTHING",
             )
-        saved = read_checkpoint(self.run_dir)
+        folder = self.run_dir
+        saved = current_world().from_first(lambda: read_checkpoint(folder))
         if saved.record["fingerprint"] != self.fingerprint:
             raise TrainingError(
                 "the checkpoint was made with another configuration, version or other data",

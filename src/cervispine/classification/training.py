@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from cervispine.classification.calibration import positive_probability
+from cervispine.classification.distributed import World, current_world
 from cervispine.classification.interruption import Interruption
 from cervispine.classification.state import TrainingState
 from cervispine.classification.weights import train_mode
@@ -187,15 +188,20 @@ def train(
         After Ctrl-C or SIGTERM, at the end of the step, with a checkpoint written.
     """
     network.to(recipe.device).to(memory_format=torch.channels_last)
+    world = current_world()
     state = TrainingState(network, optimizer_of(network, recipe), fingerprint, run_dir)
+    world.refuse_difference(fingerprint)
     if resume:
         state.restore()
-    with Interruption() as interruption:
+    with Interruption() as interruption, world.together(network, recipe.device) as joint:
+        state.joint = joint
         while not state.finished(epochs=recipe.epochs, patience=recipe.patience):
             start, first = time.monotonic(), state.step
             run_epoch(state, training, recipe, augment, interruption)
             trained = time.monotonic()
-            margins = margins_of(network, validation, recipe.device, recipe.batch_size)
+            margins = world.gather(
+                margins_of(network, _share(validation, world), recipe.device, recipe.batch_size)
+            )
             rate = float(state.optimizer.param_groups[0]["lr"])
             scores = {**_score(validation, margins), "learning_rate": rate}
             record = state.end_epoch(len(training), scores)
@@ -204,7 +210,7 @@ def train(
                 state.epoch, recipe.epochs, record["training_loss"], record["loss"], record["auc"],
             )  # fmt: skip
             report(state.epoch, recipe.epochs)
-            if on_epoch is not None:
+            if on_epoch is not None and world.first:
                 images = len(training) - first * recipe.batch_size
                 told = {name: value for name, value in record.items() if name != "epoch"}
                 on_epoch(
@@ -216,7 +222,7 @@ def train(
                         **told,
                     )
                 )
-            state.keep(interruption)
+            state.keep(ending=any(world.sums([interruption.requested])))
     network.load_state_dict(state.best_weights)
     network.eval()
     return Trained(tuple(state.history), state.best_epoch)
@@ -228,6 +234,8 @@ def margins_of(
 ) -> NDArray[np.float64]:
     """Return float64 (n,): logit of the positive class minus the negative one, in float32."""
     network.eval()
+    if not len(pixels):
+        return np.empty(0)
     parts = [
         network(pixels[batch].to(device, memory_format=torch.channels_last)).float().cpu()
         for batch in torch.split(torch.arange(len(pixels)), batch_size)
@@ -261,31 +269,38 @@ def run_epoch(
     weight = _class_weights(training.truth, recipe).to(recipe.device)
     batches = _batches(torch.randperm(len(truth), generator=generator), recipe.batch_size)
     changes = None if augment is None else augment(len(truth), generator)
-    train_mode(state.network)
+    world = current_world()
+    # The first process draws what it draws alone.
+    others = (world.rank,) if world.rank else ()
+    train_mode(state.joint)
     # Networks that drop units draw from torch's global generator, which others own.
     with torch.random.fork_rng(devices=[]):
         for step in range(state.step, len(batches)):
             indices = batches[step]
-            torch.manual_seed(_seed_of(recipe.seed, epoch, step))
+            torch.manual_seed(_seed_of(recipe.seed, epoch, step, *others))
             progress = (epoch * len(batches) + step) / (recipe.epochs * len(batches))
             for group in state.optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * _schedule(progress)
-            images = training[indices].to(recipe.device)
-            if changes is not None:
-                images = changes.apply(images, indices)
+            mine = world.share(indices)
+            images = training[mine].to(recipe.device)
+            if changes is not None and len(mine):
+                images = changes.apply(images, mine)
             images = images.contiguous(memory_format=torch.channels_last)
-            loss = loss_of(state.network, images, truth[indices].to(recipe.device), weight, recipe)
-            if not torch.isfinite(loss):
+            own, whole = truth[mine].to(recipe.device), truth[indices].to(recipe.device)
+            loss = loss_of(state.joint, images, own, weight, recipe, whole=whole)
+            total, ending = world.sums([float(loss.detach()), interruption.requested])
+            if not math.isfinite(total):
                 raise TrainingError(
                     f"the training loss is not finite in epoch {epoch + 1}",
                     advice="lower the learning rate, or train with precision='float32'",
                     code="LOSS_NOT_FINITE",
                 )
             state.optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
+            # Gradients are averaged over processes, and the loss is a sum over them.
+            torch.autograd.backward(loss * world.size)
             state.optimizer.step()
-            state.end_step(float(loss.detach()) * len(indices))
-            state.keep(interruption)
+            state.end_step(total * len(indices))
+            state.keep(ending=ending > 0)
 
 
 def loss_of(
@@ -294,12 +309,28 @@ def loss_of(
     truth: torch.Tensor,
     weight: torch.Tensor,
     recipe: Recipe,
+    *,
+    whole: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return the mean cross-entropy of a batch, its network computed in the recipe's precision."""
+    """Return the mean cross-entropy of a batch, its network computed in the recipe's precision.
+
+    Where the images are a share of a batch whose truth is ``whole``, it is their share of its mean.
+    """
     reduced = recipe.precision != torch.float32
     with torch.autocast(recipe.device.type, dtype=recipe.precision, enabled=reduced):
         logits = network(images)
-    return functional.cross_entropy(logits.float(), truth, weight=weight)
+    if reduced:
+        logits = logits.float()
+    weight = weight.to(logits.dtype)
+    summed = functional.cross_entropy(logits, truth, weight=weight, reduction="sum")
+    return summed / weight[truth if whole is None else whole].sum()
+
+
+def _share(images: Images, world: World) -> Images:
+    """Return the images that this process reads of some that all do."""
+    mine = world.share(torch.arange(len(images)))
+    rows = mine if images.rows is None else images.rows[mine]
+    return Images(images.pixels, images.truth[mine.numpy()], rows)
 
 
 def _seed_of(*numbers: int) -> int:

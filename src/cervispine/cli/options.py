@@ -86,11 +86,12 @@ def index_folder(
     sequences: Sequence[str] = ("T2",),
     allow_missing: bool = False,
     saved: Path | None = None,
+    shown: bool | None = None,
 ) -> Cohort:
     """Index a source with a progress bar, and label it where there are labels."""
     from cervispine.loading import index_with
 
-    with progress("reading headers") as report:
+    with progress("reading headers", shown=shown) as report:
         cohort = index_with(
             loader, data, sequences=sequences, progress=report, manifest=verify, saved=saved
         )

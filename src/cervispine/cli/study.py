@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -109,28 +110,46 @@ def train(
     seed: Seed = 0,
     resume: Resume = False,
 ) -> None:
-    """Train one model, or an ensemble, on a whole cohort and save it as a folder."""
+    """Train one model, or an ensemble, on a whole cohort and save it as a folder.
+
+    Started by torchrun, several processes train it together, on several GPUs or machines.
+    """
     from cervispine.classification import Ensemble, OPLLClassifier
     from cervispine.classification.checkpoints import remove_checkpoints
+    from cervispine.classification.distributed import joined
     from cervispine.classification.ensemble import member_folder
     from cervispine.preprocessing import Preprocessor
     from cervispine.records import Key
     from cervispine.reporting import save_history
 
-    secret = None if key is None else Key.open(key, outside=out)
-    cohort = index_folder(
-        data, labels, loader=loader, verify=verify, allow_missing=allow_missing, saved=saved
-    )
-    if (out / "config.json").exists():
-        raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
-    members = [
-        OPLLClassifier(
-            backbone=name, preprocessor=Preprocessor(cache=cache), epochs=epochs, seed=seed + number
-        )
-        for number, name in enumerate(names_in(backbone))
-    ]
-    classifier = members[0] if len(members) == 1 else Ensemble(members=members, seed=seed)
-    classifier.fit(cohort, run_dir=out, resume=resume, key=secret).save(out)
+    with joined() as world:
+        # One process writes and speaks, and what it makes the others find.
+        shown = None if world.first else False
+        if not world.first:
+            logging.getLogger("cervispine").setLevel(logging.WARNING)
+        with world.first_goes_first():
+            secret = None if key is None else Key.open(key, outside=out)
+            cohort = index_folder(
+                data, labels, loader=loader, verify=verify, allow_missing=allow_missing,
+                saved=saved, shown=shown,
+            )  # fmt: skip
+        if (out / "config.json").exists():
+            raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
+        members = [
+            OPLLClassifier(
+                backbone=name,
+                preprocessor=Preprocessor(cache=cache),
+                epochs=epochs,
+                seed=seed + number,
+                progress=shown,
+            )
+            for number, name in enumerate(names_in(backbone))
+        ]
+        classifier = members[0] if len(members) == 1 else Ensemble(members=members, seed=seed)
+        classifier.fit(cohort, run_dir=out, resume=resume, key=secret)
+        if not world.first:
+            return
+        classifier.save(out)
     for folder in (out, *(member_folder(out, number) for number in range(len(members)))):
         remove_checkpoints(folder)
     trained = [classifier] if isinstance(classifier, OPLLClassifier) else classifier.members_

@@ -40,6 +40,7 @@ def trained_model(
     if (folder / "config.json").is_file():
         model = OPLLClassifier.load(folder)
         # A model that was loaded knows the settings, not this run's cache.
+        assert classifier.preprocessor is not None
         model.preprocessor_ = classifier.preprocessor
         return model
     classifier.fit(studies, run_dir=unfinished, resume=has_checkpoint(unfinished), key=key)
