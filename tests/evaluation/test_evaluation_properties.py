@@ -20,7 +20,7 @@ from cervispine.evaluation import (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::cervispine.exceptions.StatisticsWarning")
-some = settings(deadline=None, max_examples=40)
+some = settings(max_examples=40)
 
 
 @st.composite

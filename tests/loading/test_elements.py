@@ -55,7 +55,7 @@ READERS = (
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.sampled_from(KEYWORDS), st.sampled_from(VRS), contents, st.booleans())
 def test_plain_values_are_those_of_pydicom(
     keyword: str, vr: str | None, content: bytes, little: bool

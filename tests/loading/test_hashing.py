@@ -188,9 +188,7 @@ def test_progress_counts_series(folder: Path) -> None:
     assert seen == [(1, 2), (2, 2)]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32), kind=st.sampled_from(["flip", "zero", "cut", "splice", "double"])
 )

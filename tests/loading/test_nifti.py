@@ -114,7 +114,7 @@ def test_an_image_becomes_a_study(
     assert "nibabel" in volume.history[0]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     axes=st.permutations([0, 1, 2]),
     flips=st.lists(st.sampled_from([-1, 1]), min_size=3, max_size=3),

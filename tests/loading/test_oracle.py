@@ -92,7 +92,7 @@ def read(folder: str | Path, series: OracleSeries) -> Volume:
     return loader.read(study)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(series=oracles())
 def test_voxels_lie_where_the_header_says(series: OracleSeries) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +112,7 @@ def test_voxels_lie_where_the_header_says(series: OracleSeries) -> None:
         assert np.allclose(corner[:3], series.corner(index), rtol=0, atol=1e-6)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     # Encoders refuse, or mend, some of the faults.
     series=st.sampled_from(NATIVE).flatmap(
@@ -139,7 +139,7 @@ def test_each_fault_is_refused_with_its_code(tmp_path: Path, fault: str) -> None
     assert caught.value.code in FAULTS[fault].codes
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(one=oracles(enhanced=False), other=oracles(enhanced=False))
 def test_two_stacks_under_one_uid_are_never_one(one: OracleSeries, other: OracleSeries) -> None:
     """Where two acquisitions share a series UID, what is read is one of them, whole."""
@@ -166,7 +166,7 @@ def test_two_stacks_under_one_uid_are_never_one(one: OracleSeries, other: Oracle
     assert len(refusals) < len(written), refusals
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_names_and_folders_of_files_decide_nothing(data: st.DataObject) -> None:
     one = OracleSeries()
@@ -201,7 +201,7 @@ def test_names_and_folders_of_files_decide_nothing(data: st.DataObject) -> None:
     assert found[0] == found[1]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(series=oracles(enhanced=False, photometric="MONOCHROME2", slopes=(), intercepts=()))
 def test_simpleitk_and_highdicom_agree(series: OracleSeries) -> None:
     """Slice order, affine and values, where all three take a series at all.

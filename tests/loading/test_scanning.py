@@ -163,7 +163,7 @@ def test_a_long_header_is_read_to_its_pixels(tmp_path: Path) -> None:
         assert parsed.pixel_bytes == 8
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32), st.sampled_from(range(len(SHIPPED))))
 def test_broken_files_are_read_alike(seed: int, which: int) -> None:
     content = bytearray(SHIPPED[which].read_bytes())

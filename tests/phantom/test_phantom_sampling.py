@@ -30,7 +30,7 @@ def drawn() -> list[tuple[PatientSpecification, Severity, Severity]]:
     return [(patient, severity(patient), severity(twin(patient))) for patient in patients]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**62), st.floats(0, 1))
 def test_twins_are_equal_but_for_the_plaque(seed: int, difficulty: float) -> None:
     opll = sample_patient(seed, "OPLL", difficulty=difficulty)

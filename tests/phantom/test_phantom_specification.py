@@ -20,7 +20,7 @@ from cervispine.phantom import (
 from cervispine.phantom.specification import DISCS, VERTEBRAE
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**62), st.sampled_from(["OPLL", "DSS"]))
 def test_json_is_exact(seed: int, label: str) -> None:
     patient = sample_patient(seed, label)

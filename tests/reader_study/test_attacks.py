@@ -309,7 +309,6 @@ def fuzz(operation: Any, send: Callable[[schemathesis.Case], None]) -> None:
         cases = operation.as_strategy(generation_mode=mode)
         sent = settings(
             max_examples=EXAMPLES,
-            deadline=None,
             database=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),

@@ -24,7 +24,7 @@ def listed(design: Design, reader: str, session: int, **more: object) -> list[in
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(2, 40),
     st.integers(0, 20),

@@ -1,6 +1,6 @@
 """The pages in a real browser: three readers, a killed server, a closed page, a comparison.
 
-Needs chromium and the dependency group ``browser``; the rest is proved without, by the calls that
+Needs chromium; the rest is proved without, by the calls that
 the pages make.
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra `reader` is not installed")
-pytest.importorskip("playwright", reason="the dependency group `browser` is not installed")
+pytest.importorskip("playwright", reason="playwright is not installed")
 import uvicorn
 from playwright.sync_api import sync_playwright
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ import attrs
 from cervispine.archive.store import Outcome
 from cervispine.records import IntakeReport, Problem, Study
 from cervispine.records.files import write_text
-from cervispine.records.tables import safe_cell
+from cervispine.records.intake import problems_table
 
 __all__ = ["Account"]
 
@@ -131,15 +129,6 @@ class Account:
 
     def save(self, folder: Path) -> None:
         """Write rejected.csv and quarantined.csv, ``item,code,reason``."""
-        refused = [each for each in self.intake.problems if each.fate != "noted"]
-        _write(folder / "rejected.csv", [*refused, *self.rejected])
-        _write(folder / "quarantined.csv", self.quarantined)
-
-
-def _write(path: Path, problems: Sequence[Problem]) -> None:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["item", "code", "reason"])
-    for problem in problems:
-        writer.writerow([safe_cell(problem.item), problem.code, safe_cell(problem.reason)])
-    write_text(path, buffer.getvalue())
+        rejected = [*self.intake.problems, *self.rejected]
+        write_text(folder / "rejected.csv", problems_table(rejected))
+        write_text(folder / "quarantined.csv", problems_table(self.quarantined))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,7 @@ from cervispine.experiment.presets import Preset, find_preset
 from cervispine.experiment.tuning import Candidate, candidates_of, tuned
 from cervispine.records import Key
 from cervispine.records.files import write_json, write_text
-from cervispine.records.tables import safe_cell
+from cervispine.records.written import csv_text
 
 if TYPE_CHECKING:
     from cervispine.classification import OPLLClassifier
@@ -209,17 +207,16 @@ def _test(
 
 def _table(result: CrossValidation) -> str:
     """Return the scores as CSV; each fold has a threshold of its own, so there are no calls."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["patient", "model", "score", "threshold", "repeat", "fold"])
     repeated = result.folds[-1].repeat > 1
+    rows = []
     for fold in result.folds:
         of = fold.predictions
-        model = safe_cell(f"{result.backbone} {fold.repeat}" if repeated else result.backbone)
-        for patient, score in zip(of.patients, of.probabilities, strict=True):
-            row = [safe_cell(patient), model, repr(float(score)), repr(float(of.threshold))]
-            writer.writerow([*row, fold.repeat, fold.fold])
-    return buffer.getvalue()
+        model = f"{result.backbone} {fold.repeat}" if repeated else result.backbone
+        rows += [
+            [patient, model, score, float(of.threshold), fold.repeat, fold.fold]
+            for patient, score in zip(of.patients, of.probabilities.tolist(), strict=True)
+        ]
+    return csv_text(["patient", "model", "score", "threshold", "repeat", "fold"], rows)
 
 
 def _account(cohort: Cohort, settings: Preset, synthetic: bool) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import itertools
 import json
 import platform
@@ -22,7 +20,8 @@ from cervispine.records import Cohort, Study
 from cervispine.records.files import make_folder, write_json, write_text
 from cervispine.records.identifiers import unmatched_rows
 from cervispine.records.labels import strangers
-from cervispine.records.tables import Row, raise_faults, read_table, safe_cell, word_fault
+from cervispine.records.tables import Row, raise_faults, read_table, word_fault
+from cervispine.records.written import csv_text
 
 __all__ = ["PARTS", "RunFolder", "read_split", "write_split"]
 
@@ -161,13 +160,8 @@ class RunFolder:
 
 def write_split(path: Path, parts: Mapping[str, Cohort]) -> None:
     """Write ``patient,part`` for every patient of every part."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["patient", "part"])
-    for part in PARTS:
-        for patient in sorted(set(parts[part].patients)):
-            writer.writerow([safe_cell(patient), part])
-    write_text(path, buffer.getvalue())
+    rows = ([patient, part] for part in PARTS for patient in sorted(set(parts[part].patients)))
+    write_text(path, csv_text(["patient", "part"], rows))
 
 
 def read_split(

@@ -9,6 +9,7 @@ describing     who a group of studies are, in counts that name nobody
 labels         labels.csv, and the vocabulary of labels
 predictions    Predictions: what a classifier says of studies
 tables         the CSV files that people bring: read strictly, every fault listed at once
+written        the CSV files that cervispine writes
 markdown       text and tables in Markdown
 files          writing files so that a reader never sees half of one
 pseudonyms     Key: short names for patients, which only the holder of the key can join

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import attrs
 
 from cervispine.records.files import write_text
-from cervispine.records.tables import safe_cell
+from cervispine.records.written import csv_text
 
-__all__ = ["IntakeReport", "Problem"]
+__all__ = ["IntakeReport", "Problem", "problems_table"]
 
 
 @attrs.frozen(kw_only=True)
@@ -135,10 +134,12 @@ class IntakeReport:
 
     def to_csv(self, path: str | Path) -> None:
         """Write ``item,code,reason`` for everything rejected or ignored, a row an item."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["item", "code", "reason"])
-        for problem in self.problems:
-            if problem.fate != "noted":
-                writer.writerow([safe_cell(problem.item), problem.code, safe_cell(problem.reason)])
-        write_text(Path(path), buffer.getvalue())
+        write_text(Path(path), problems_table(self.problems))
+
+
+def problems_table(problems: Iterable[Problem]) -> str:
+    """Return ``item,code,reason`` as CSV, a row an item; what is only noted is left out."""
+    refused = (problem for problem in problems if problem.fate != "noted")
+    return csv_text(
+        ["item", "code", "reason"], ([each.item, each.code, each.reason] for each in refused)
+    )

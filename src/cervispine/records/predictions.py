@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 
 from cervispine.exceptions import MismatchedCasesError
 from cervispine.records.files import write_text
-from cervispine.records.tables import safe_cell
+from cervispine.records.written import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,17 +175,5 @@ def scores_table(predictions: Iterable[Predictions]) -> str:
 
 def table_of(tables: Sequence[Mapping[str, Sequence[Any]]]) -> str:
     """Return tables of the same columns, one below the other, as CSV; None is an empty cell."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(tables[0])
-    for columns in tables:
-        writer.writerows(map(_cells, zip(*columns.values(), strict=True)))
-    return buffer.getvalue()
-
-
-def _cells(row: Iterable[Any]) -> list[str]:
-    # repr of a float reads back as the same float.
-    return [
-        "" if value is None else safe_cell(value) if isinstance(value, str) else repr(value)
-        for value in row
-    ]
+    rows = (row for columns in tables for row in zip(*columns.values(), strict=True))
+    return csv_text(tables[0], rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 
 from cervispine.records import CLASSES, Study
 from cervispine.records.files import make_folder, write_bytes, write_text
-from cervispine.records.tables import safe_cell
+from cervispine.records.written import csv_text
 from cervispine.reporting.figures import MARK_COLOUR
 
 if TYPE_CHECKING:
@@ -162,14 +161,10 @@ def save_cases(
         When the folder cannot be written.
     """
     make_folder(folder)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
     for case in cases:
         pixels = preprocessor.transform([case.study])[0].numpy()
         write_bytes(folder / f"{case.name}.png", _png(pixels[preprocessor.slices // 2], mark))
-        writer.writerow([safe_cell(cell) for cell in _cells(case)])
-    write_text(folder / "cases.csv", buffer.getvalue())
+    write_text(folder / "cases.csv", csv_text(COLUMNS, map(_cells, cases)))
 
 
 def _plain(name: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 from cervispine.evaluation.latex import latex_table
 from cervispine.evaluation.tables import EMPTY
 from cervispine.records.files import make_folder, write_text
-from cervispine.records.tables import safe_cell
+from cervispine.records.written import csv_text
 
 __all__ = ["participant_rows", "save_participants"]
 
@@ -55,12 +53,8 @@ def save_participants(manifest: Mapping[str, Any], folder: Path) -> None:
         When the folder cannot be written.
     """
     rows = participant_rows(manifest)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows([safe_cell(cell) for cell in row.values()] for row in rows)
     make_folder(folder)
-    write_text(folder / "participants.csv", buffer.getvalue())
+    write_text(folder / "participants.csv", csv_text(rows[0], (row.values() for row in rows)))
     foot = "Synthetic phantoms, no patients. " if manifest["synthetic"] else ""
     foot += "In brackets the share of the patients of the part, or quartiles."
     write_text(folder / "participants.tex", latex_table("participants", TITLE, rows, foot))

@@ -19,7 +19,7 @@ import attrs
 from cervispine.exceptions import DataError
 from cervispine.records.files import make_folder, write_text
 from cervispine.records.markdown import markdown_table
-from cervispine.records.tables import safe_cell
+from cervispine.records.written import csv_text
 from cervispine.reporting.facts import facts_of
 
 __all__ = ["CHECKLISTS", "Checklist", "Item", "read_items", "save_checklists"]
@@ -116,7 +116,7 @@ def save_checklists(run: str | Path) -> tuple[Path, ...]:
     for name, checklist in CHECKLISTS.items():
         rows = [_row(item, facts) for item in read_items(name)]
         for ending, text in (
-            ("csv", _csv(rows)),
+            ("csv", csv_text(COLUMNS, rows)),
             ("md", _markdown(checklist, rows, synthetic=manifest["synthetic"])),
         ):
             path = target / f"{name}.{ending}"
@@ -129,14 +129,6 @@ def save_checklists(run: str | Path) -> tuple[Path, ...]:
 def _row(item: Item, facts: Mapping[str, str]) -> list[str]:
     known = " ".join(facts[name] for name in item.facts if facts[name])
     return [item.number, item.section, item.asks, known, "", ""]
-
-
-def _csv(rows: list[list[str]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
-    return buffer.getvalue()
 
 
 def _markdown(checklist: Checklist, rows: list[list[str]], *, synthetic: bool) -> str:

@@ -1,0 +1,39 @@
+"""Tables that spreadsheets may open and that read back as they were."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cervispine.records.tables import plain_cell
+from cervispine.records.written import csv_text
+
+cells = st.one_of(
+    st.none(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(st.characters(exclude_categories=["C", "Z"])),
+)
+
+
+@given(rows=st.lists(st.tuples(cells, cells), max_size=5))
+def test_what_was_written_is_read(rows: list[tuple[object, object]]) -> None:
+    header, *read = csv.reader(io.StringIO(csv_text(["one", "other"], rows)))
+    assert header == ["one", "other"]
+    assert len(read) == len(rows)
+    for written, found in zip(rows, read, strict=True):
+        for cell, text in zip(written, found, strict=True):
+            if cell is None:
+                assert text == ""
+            elif isinstance(cell, str):
+                assert plain_cell(text) == cell
+            else:
+                assert type(cell)(text) == cell
+
+
+def test_no_text_is_a_formula_and_a_number_stays_one() -> None:
+    text = csv_text(["cell"], [["=1+1"], ["-HYPERLINK(1)"], [-0.5]])
+    assert text.splitlines() == ["cell", "'=1+1", "'-HYPERLINK(1)", "-0.5"]
