@@ -247,6 +247,25 @@ def test_killed_at_any_step_it_continues_to_the_same_weights(tmp_path: Path) -> 
     assert weights(straight) == weights(again)
 
 
+@pytest.mark.usefixtures("checkpoint_each_step")
+def test_killed_between_the_last_step_of_an_epoch_and_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, again = network(), network(seed=7)
+    expected = fit(straight)
+
+    def killed(*_: object) -> None:
+        raise SystemError
+
+    with monkeypatch.context() as context:
+        context.setattr(state.TrainingState, "end_epoch", killed)
+        with pytest.raises(SystemError):
+            fit(network(), run_dir=tmp_path, fingerprint="a")
+    trained = fit(again, run_dir=tmp_path, resume=True, fingerprint="a")
+    assert trained.history == expected.history
+    assert weights(straight) == weights(again)
+
+
 def test_pixels_on_the_disk_give_the_weights_of_those_in_memory(tmp_path: Path) -> None:
     kept, truth = images(41, 1).pixels, images(41, 1).truth
     np.save(tmp_path / "one.npy", kept[:30].numpy())

@@ -39,7 +39,7 @@ def test_compare_needs_no_torch_and_imports_nothing_slow(
     result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert result.returncode == 0, result.stderr
     figures = {path.stem for path in (tmp_path / "out" / "figures").glob("*.svg")}
-    assert figures == {"roc", "differences", "calibration", "decision"}
+    assert figures == {"roc", "strata", "differences", "calibration", "decision"}
     for name in ("T1", "T2", "T3", "T4"):
         assert (tmp_path / "out" / "tables" / f"{name}.csv").is_file()
         assert "\\toprule" in (tmp_path / "out" / "tables" / f"{name}.tex").read_text()

@@ -55,4 +55,4 @@ def test_a_column_that_describes_patients_is_left_out() -> None:
 def test_columns_that_nobody_asked_for_are_not_taken() -> None:
     found = describe([study(1, name="Doe^Jane", birth="1970-01-01")])
     assert "Doe" not in json.dumps(found)
-    assert set(found) == {"patients", "studies", "series", "classes", "scanners"}
+    assert set(found) == {"patients", "studies", "series", "synthetic", "classes", "scanners"}

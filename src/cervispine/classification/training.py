@@ -193,6 +193,7 @@ def train(
     world.refuse_difference(fingerprint)
     if resume:
         state.restore()
+    steps = len(_batches(torch.arange(len(training)), recipe.batch_size))
     with Interruption() as interruption, world.together(network, recipe.device) as joint:
         state.joint = joint
         while not state.finished(epochs=recipe.epochs, patience=recipe.patience):
@@ -202,7 +203,7 @@ def train(
             margins = world.gather(
                 margins_of(network, _share(validation, world), recipe.device, recipe.batch_size)
             )
-            rate = float(state.optimizer.param_groups[0]["lr"])
+            rate = _rate(recipe, state.epoch, steps - 1, steps)
             scores = {**_score(validation, margins), "learning_rate": rate}
             record = state.end_epoch(len(training), scores)
             logger.info(
@@ -278,9 +279,8 @@ def run_epoch(
         for step in range(state.step, len(batches)):
             indices = batches[step]
             torch.manual_seed(_seed_of(recipe.seed, epoch, step, *others))
-            progress = (epoch * len(batches) + step) / (recipe.epochs * len(batches))
             for group in state.optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * _schedule(progress)
+                group["lr"] = _rate(recipe, epoch, step, len(batches))
             mine = world.share(indices)
             images = training[mine].to(recipe.device)
             if changes is not None and len(mine):
@@ -350,6 +350,11 @@ def _class_weights(truth: NDArray[np.int64], recipe: Recipe) -> torch.Tensor:
         return torch.ones(2)
     counts = np.bincount(truth, minlength=2)
     return torch.tensor(len(truth) / (2 * counts), dtype=torch.float32)
+
+
+def _rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
+    """Return the learning rate of a step, counted from 0, of an epoch of so many steps."""
+    return recipe.learning_rate * _schedule((epoch * steps + step) / (recipe.epochs * steps))
 
 
 def _schedule(progress: float) -> float:
