@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.records import Geometry, Series, Volume
+from cervispine.records.arrays import read_only_bool, read_only_float32
 from cervispine.records.files import write_bytes
 
 if TYPE_CHECKING:
@@ -41,18 +42,6 @@ class Peak:
     value: float
     index: tuple[int, int, int]
     position: tuple[float, float, float]
-
-
-def _read_only_values(values: NDArray[Any]) -> NDArray[np.float32]:
-    array = np.array(values, dtype=np.float32)
-    array.flags.writeable = False
-    return array
-
-
-def _read_only_mask(mask: NDArray[Any]) -> NDArray[np.bool_]:
-    array = np.array(mask, dtype=np.bool_)
-    array.flags.writeable = False
-    return array
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -91,8 +80,8 @@ class Heatmap:
         When the shapes differ.
     """
 
-    values: NDArray[np.float32] = attrs.field(converter=_read_only_values, repr=False)
-    seen: NDArray[np.bool_] = attrs.field(converter=_read_only_mask, repr=False)
+    values: NDArray[np.float32] = attrs.field(converter=read_only_float32, repr=False)
+    seen: NDArray[np.bool_] = attrs.field(converter=read_only_bool, repr=False)
     volume: Volume
     series: Series
     study: str

@@ -11,6 +11,7 @@ predictions    Predictions: what a classifier says of studies
 tables         the CSV files that people bring: read strictly, every fault listed at once
 written        the CSV files that cervispine writes
 markdown       text and tables in Markdown
+arrays         read-only copies of arrays
 files          writing files so that a reader never sees half of one
 pseudonyms     Key: short names for patients, which only the holder of the key can join
 """

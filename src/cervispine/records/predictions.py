@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.exceptions import MismatchedCasesError
+from cervispine.records.arrays import read_only_float64
 from cervispine.records.files import write_text
 from cervispine.records.written import csv_text
 
@@ -21,12 +22,6 @@ __all__ = ["Predictions", "scores_table", "table_of"]
 
 CT_ADVISED = "CT advised"
 NOTHING_CALLED = "no OPLL called"
-
-
-def _float64_vector(values: NDArray[Any]) -> NDArray[np.float64]:
-    vector = np.array(values, dtype=np.float64)
-    vector.flags.writeable = False
-    return vector
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -63,11 +58,11 @@ class Predictions:
     """
 
     patients: tuple[str, ...] = attrs.field(repr=lambda ids: f"<{len(ids)} patients>")
-    probabilities: NDArray[np.float64] = attrs.field(converter=_float64_vector, repr=False)
+    probabilities: NDArray[np.float64] = attrs.field(converter=read_only_float64, repr=False)
     threshold: float
     band: tuple[float, float] | None = None
     out_of_distribution: NDArray[np.float64] | None = attrs.field(
-        default=None, converter=attrs.converters.optional(_float64_vector), repr=False
+        default=None, converter=attrs.converters.optional(read_only_float64), repr=False
     )
     unlike_training: tuple[tuple[str, ...], ...] | None = attrs.field(default=None, repr=False)
     model: str

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.exceptions import AmbiguousSeriesError, PixelError
+from cervispine.records.arrays import read_only_float64
 from cervispine.records.geometry import Geometry
 
 __all__ = ["Series", "Study", "Volume"]
@@ -171,12 +172,6 @@ def _float32_stack(pixels: NDArray[Any]) -> NDArray[np.float32]:
     return stack
 
 
-def _float64_matrix(affine: NDArray[Any]) -> NDArray[np.float64]:
-    matrix = np.array(affine, dtype=np.float64)
-    matrix.flags.writeable = False
-    return matrix
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class Volume:
     """The pixels of one series, with where they lie and what was done to them.
@@ -201,7 +196,7 @@ class Volume:
     pixels: NDArray[np.float32] = attrs.field(
         converter=_float32_stack, repr=lambda pixels: f"<float32 {pixels.shape}>"
     )
-    affine: NDArray[np.float64] = attrs.field(converter=_float64_matrix, repr=False)
+    affine: NDArray[np.float64] = attrs.field(converter=read_only_float64, repr=False)
     sequence: str = "unknown"
     history: tuple[str, ...] = attrs.field(default=(), repr=False)
 
