@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cervispine.classification.abstention import Band
+from cervispine.evaluation.performance import LABELS
 from cervispine.records.markdown import escape_markdown, markdown_table
 
 __all__ = ["ensemble_card", "model_card"]
@@ -19,17 +20,6 @@ COUNTED = {
     "sex": "sex",
     "site": "site",
     "scanners": "scanner (series)",
-}
-
-#: The figures of a part, and what the card calls them.
-FIGURES = {
-    "auc": "AUC",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "accuracy": "accuracy",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "brier": "Brier score",
 }
 
 
@@ -170,9 +160,9 @@ def _figures(record: Record, tested: Record | None) -> list[str]:
     parts = {"validation": record["validated"]}
     if tested is not None:
         parts["test"] = tested["figures"]
-    shown = [each for each in FIGURES if any(part.get(each) for part in parts.values())]
+    shown = [each for each in LABELS if any(part.get(each) for part in parts.values())]
     rows = (
-        [FIGURES[each], *(_estimate(part.get(each)) for part in parts.values())] for each in shown
+        [LABELS[each], *(_estimate(part.get(each)) for part in parts.values())] for each in shown
     )
     chosen = (
         "95 % intervals. The epoch, the temperature and the threshold were chosen on the "

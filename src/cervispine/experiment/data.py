@@ -20,7 +20,7 @@ from cervispine.records.files import write_text
 if TYPE_CHECKING:
     from cervispine.records import Cohort
 
-__all__ = ["Source", "check_source", "find_source", "hash_file", "index_source", "make_phantoms"]
+__all__ = ["Source", "check_source", "find_source", "hash_file", "index_source"]
 
 logger = logging.getLogger("cervispine.experiment")
 
@@ -90,7 +90,7 @@ def hash_file(path: Path) -> str:
         ) from error
 
 
-def make_phantoms(run: RunFolder, settings: Preset, seed: int, progress: bool | None) -> Source:
+def _make_phantoms(run: RunFolder, settings: Preset, seed: int, progress: bool | None) -> Source:
     """Write the phantom cohort into the run folder."""
     from cervispine.phantom import Phantom
 
@@ -118,7 +118,7 @@ def find_source(
 ) -> Source:
     """Return where the data lie; phantoms, made now, where none were given."""
     if data is None:
-        return make_phantoms(run, settings, seed, progress)
+        return _make_phantoms(run, settings, seed, progress)
     return Source(
         images=data,
         labels=Path(str(labels)),

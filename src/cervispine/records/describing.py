@@ -11,13 +11,12 @@ import numpy as np
 from cervispine.records.labels import CLASSES
 from cervispine.records.study import Series, Study
 
-__all__ = ["describe", "is_synthetic", "scanner_of"]
+__all__ = ["describe", "scanner_of"]
 
 #: What the manufacturer of a phantom is called.
-SYNTHETIC = "cervispine"
 
 #: Vendors that are not written like names.
-VENDORS = {"ge": "GE", "uih": "UIH", SYNTHETIC: "phantom"}
+VENDORS = {"ge": "GE", "uih": "UIH", "cervispine": "phantom"}
 
 #: The columns of labels.csv that are counted: others may say who a patient is.
 COUNTED = ("type", "site", "sex")
@@ -26,11 +25,6 @@ COUNTED = ("type", "site", "sex")
 MOST_VALUES = 20
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-
-
-def is_synthetic(series: Series) -> bool:
-    """Return whether a series is of a phantom, as its header says."""
-    return bool(series.protocol.get("manufacturer") == SYNTHETIC)
 
 
 def scanner_of(series: Series) -> str:
@@ -62,7 +56,7 @@ def describe(studies: Sequence[Study]) -> dict[str, Any]:
         "patients": len({study.patient for study in studies}),
         "studies": len(studies),
         "series": sum(len(study.series) for study in studies),
-        "synthetic": sum(any(map(is_synthetic, study.series)) for study in studies),
+        "synthetic": sum(any(series.synthetic for series in study.series) for study in studies),
         "classes": _counts(CLASSES[study.label] for study in studies if study.label is not None),
         "scanners": _counts(scanner_of(series) for study in studies for series in study.series),
     }

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from cervispine.exceptions import DataError, UsageError
 from cervispine.records import CLASSES, Cohort, IntakeReport, Key, Problem, Series, Study
-from cervispine.records.describing import is_synthetic, scanner_of
+from cervispine.records.describing import scanner_of
 from cervispine.records.files import make_folder, write_text
 from cervispine.reporting.pages import render
 
@@ -131,7 +131,7 @@ def save_intake(
 
 def _card(study: Study, name: str, intake: IntakeReport, reader: Reader) -> _Card:
     uids = {series.uid for series in study.series}
-    synthetic = any(is_synthetic(series) for series in study.series)
+    synthetic = any(series.synthetic for series in study.series)
     return _Card(
         name=name,
         label="" if study.label is None else CLASSES[study.label],
@@ -158,7 +158,7 @@ def _series(series: Series, reader: Reader) -> dict[str, Any]:
     ]
     image, fault = "", None
     try:
-        picture = thumbnail(series, reader, mark="synthetic" if is_synthetic(series) else "")
+        picture = thumbnail(series, reader, mark="synthetic" if series.synthetic else "")
         image = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
     except DataError as error:
         fault = Problem(code=error.code, reason=error.what, item=series.uid)
