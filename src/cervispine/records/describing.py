@@ -13,8 +13,6 @@ from cervispine.records.study import Series, Study
 
 __all__ = ["describe", "scanner_of"]
 
-#: What the manufacturer of a phantom is called.
-
 #: Vendors that are not written like names.
 VENDORS = {"ge": "GE", "uih": "UIH", "cervispine": "phantom"}
 

@@ -10,6 +10,7 @@ published    what Qu et al. 2024 printed, always marked as theirs
 intake       intake.html: what became of every file, and what each study looks like
 thumbnails   the middle slice of a series as a small picture
 pages        a template to one offline page
+finished     the files of a finished run, or the error where they are missing
 wording      what a run asked and found, and what it does not show, in sentences
 facts        what a run knows of what reporting standards ask
 checklists   CLAIM 2024, STARD-AI and TRIPOD+AI, filled in as far as may be

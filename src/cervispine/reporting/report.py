@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 from markupsafe import Markup
 
 from cervispine.evaluation.tables import EMPTY
-from cervispine.exceptions import DataError
 from cervispine.records.files import write_text
 from cervispine.reporting import wording
 from cervispine.reporting.cases import KINDS
+from cervispine.reporting.finished import finished_run, saved_json
 from cervispine.reporting.flow import flow_of
 from cervispine.reporting.pages import render
 from cervispine.reporting.published import CITATION, PUBLISHED
@@ -58,8 +57,8 @@ def write_report(run: str | Path) -> Path:
     from jinja2 import UndefinedError
 
     folder = Path(run)
-    try:
-        # What the page needs and the files do not hold is an error too.
+    # What the page needs and the files do not hold is an error too.
+    with finished_run(folder, UndefinedError):
         page = render(
             "report.html",
             _read_run(folder),
@@ -68,23 +67,16 @@ def write_report(run: str | Path) -> Path:
             settings=_settings,
             unbroken=_unbroken,
         )
-    except (OSError, ValueError, LookupError, TypeError, UndefinedError) as error:
-        raise DataError(
-            "the folder does not hold a finished run",
-            where=str(folder),
-            advice="cervispine experiment --resume finishes a run that was interrupted",
-            code="RUN_INCOMPLETE",
-        ) from error
     path = folder / "report.html"
     write_text(path, page)
     return path
 
 
 def _read_run(folder: Path) -> dict[str, Any]:
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest = saved_json(folder, "manifest.json")
     if manifest["state"] != "finished":
         raise ValueError("the run has not finished")
-    comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    comparison = saved_json(folder, "comparison.json")
     cases = _read_cases(folder)
     with_heatmaps = any(case["heatmap"] for case in cases)
     return {

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
 import attrs
 
-from cervispine.exceptions import DataError
 from cervispine.records.files import make_folder, write_text
 from cervispine.records.markdown import markdown_table
 from cervispine.records.written import csv_text
 from cervispine.reporting.facts import facts_of
+from cervispine.reporting.finished import finished_run, saved_json
 
 __all__ = ["CHECKLISTS", "Checklist", "Item", "read_items", "save_checklists"]
 
@@ -98,19 +97,11 @@ def save_checklists(run: str | Path) -> tuple[Path, ...]:
         When the folder cannot be written.
     """
     folder = Path(run)
-    try:
+    with finished_run(folder):
         manifest, comparison = (
-            json.loads((folder / name).read_text(encoding="utf-8"))
-            for name in ("manifest.json", "comparison.json")
+            saved_json(folder, name) for name in ("manifest.json", "comparison.json")
         )
         facts = facts_of(manifest, comparison, heatmaps=(folder / "heatmaps").is_dir())
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise DataError(
-            "the folder does not hold a finished run",
-            where=str(folder),
-            advice="cervispine experiment --resume finishes a run that was interrupted",
-            code="RUN_INCOMPLETE",
-        ) from error
     target = make_folder(folder / "checklists")
     written = []
     for name, checklist in CHECKLISTS.items():
