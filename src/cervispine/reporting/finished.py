@@ -34,9 +34,10 @@ def finished_run(folder: Path, *lacking: type[Exception]) -> Iterator[None]:
     DataError
         When the folder is not that of a finished run (``RUN_INCOMPLETE``).
     """
+    reasons: tuple[type[Exception], ...] = (OSError, ValueError, LookupError, TypeError, *lacking)
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, *lacking) as error:
+    except reasons as error:
         raise DataError(
             "the folder does not hold a finished run",
             where=str(folder),
