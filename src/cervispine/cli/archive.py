@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cervispine.cli.options import KeyFile, LoaderName, Out, Saved, Verify
+from cervispine.cli.options import (
+    AllowTrainingPatients,
+    KeyFile,
+    LoaderName,
+    Model,
+    Out,
+    Saved,
+    Verify,
+)
 
 __all__ = ["infer"]
 
 
 def infer(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+    model: Model,
     archive: Annotated[
         str,
         typer.Argument(metavar="ARCHIVE", help="Folder, zip, DICOMDIR, or what the loader takes."),
@@ -38,10 +45,7 @@ def infer(
     loader: LoaderName = "dicom",
     saved: Saved = None,
     key: KeyFile = None,
-    allow_training_patients: Annotated[
-        bool,
-        typer.Option("--allow-training-patients", help="Read also those it was trained on."),
-    ] = False,
+    allow_training_patients: AllowTrainingPatients = False,
     verify: Verify = None,
     strict: Annotated[
         bool,

@@ -8,6 +8,7 @@ import typer
 
 from cervispine.cli.options import (
     AllowMissing,
+    DataOrPhantoms,
     KeyFile,
     Labels,
     LoaderName,
@@ -25,10 +26,7 @@ __all__ = ["crossval"]
 
 
 def crossval(
-    data: Annotated[
-        str | None,
-        typer.Argument(metavar="DATA", help="Folder, zip or DICOMDIR; without it, phantoms."),
-    ] = None,
+    data: DataOrPhantoms = None,
     *,
     out: Out,
     labels: Labels = None,

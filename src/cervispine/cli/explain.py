@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from cervispine.cli.options import (
     Data,
     KeyFile,
     LoaderName,
+    Model,
     Out,
     Saved,
     Strict,
@@ -38,7 +38,7 @@ COLUMNS = (
 
 
 def explain(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+    model: Model,
     data: Data,
     *,
     out: Out,

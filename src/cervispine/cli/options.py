@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AllowMissing",
+    "AllowTrainingPatients",
     "Data",
+    "DataOrPhantoms",
     "KeyFile",
     "Labels",
     "LoaderName",
+    "Model",
     "Out",
     "Readers",
     "Resume",
@@ -34,6 +37,14 @@ __all__ = [
 
 Data = Annotated[
     str, typer.Argument(metavar="DATA", help="Folder, zip, DICOMDIR, or what the loader takes.")
+]
+DataOrPhantoms = Annotated[
+    str | None,
+    typer.Argument(metavar="DATA", help="Folder, zip or DICOMDIR; without it, phantoms."),
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")]
+AllowTrainingPatients = Annotated[
+    bool, typer.Option("--allow-training-patients", help="Read also those it was trained on.")
 ]
 LoaderName = Annotated[
     str, typer.Option("--loader", help="An installed loader: dicom, nifti, or a plug-in's.")

@@ -10,10 +10,13 @@ import typer
 
 from cervispine.cli.options import (
     AllowMissing,
+    AllowTrainingPatients,
     Data,
+    DataOrPhantoms,
     KeyFile,
     Labels,
     LoaderName,
+    Model,
     Out,
     Readers,
     Resume,
@@ -31,10 +34,7 @@ __all__ = ["experiment", "export", "predict", "train"]
 
 
 def experiment(
-    data: Annotated[
-        str | None,
-        typer.Argument(metavar="DATA", help="Folder, zip or DICOMDIR; without it, phantoms."),
-    ] = None,
+    data: DataOrPhantoms = None,
     *,
     out: Out,
     labels: Labels = None,
@@ -167,17 +167,14 @@ def train(
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+    model: Model,
     data: Data,
     *,
     out: Annotated[Path, typer.Option(help="CSV to write: patient,model,score,call ...")],
     loader: LoaderName = "dicom",
     saved: Saved = None,
     key: KeyFile = None,
-    allow_training_patients: Annotated[
-        bool,
-        typer.Option("--allow-training-patients", help="Read also those it was trained on."),
-    ] = False,
+    allow_training_patients: AllowTrainingPatients = False,
     verify: Verify = None,
     engine: Annotated[
         str, typer.Option(help="torch; onnxruntime, after `cervispine export`; or auto.")
@@ -204,7 +201,7 @@ def predict(
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+    model: Model,
 ) -> None:
     """Write the network of a saved model as ONNX into its folder, for a faster engine."""
     from cervispine.classification import OPLLClassifier

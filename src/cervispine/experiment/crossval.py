@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cervispine.exceptions import UsageError
-from cervispine.experiment.data import check_source, find_source, hash_file, index_source
+from cervispine.experiment.data import check_source, find_source, index_source, source_settings
 from cervispine.experiment.folder import RunFolder
 from cervispine.experiment.folds import CrossValidation, Fold, Part
 from cervispine.experiment.models import trained_model
@@ -78,8 +78,6 @@ def cross_validate(
     CervispineError
         Each with its code; see the reference of error codes.
     """
-    from cervispine.loading import find_loader
-
     settings = find_preset(preset)
     tables = {"labels": labels, "verify": verify}
     check_source(data, labels, tables, loader)
@@ -90,9 +88,7 @@ def cross_validate(
     run = RunFolder(
         Path(out),
         {
-            "data": "phantom" if data is None else "given",
-            "loader": find_loader(loader).qualified_name,
-            "allow_missing": allow_missing,
+            **source_settings(data, tables, loader=loader, allow_missing=allow_missing, key=secret),
             "preset": preset,
             "backbone": backbone,
             "folds": folds,
@@ -101,11 +97,6 @@ def cross_validate(
             "grid": {name: list(values) for name, values in (grid or {}).items()},
             "inner_folds": inner_folds,
             "seed": seed,
-            "key": None if secret is None else secret.fingerprint,
-            **{
-                name: None if path is None else hash_file(Path(path))
-                for name, path in tables.items()
-            },
         },
     )
     with run.opened(resume=resume):

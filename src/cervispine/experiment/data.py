@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -14,13 +14,13 @@ from cervispine.exceptions import DataError, UsageError
 from cervispine.experiment.folder import RunFolder
 from cervispine.experiment.presets import Preset
 from cervispine.progress import progress as progress_of
-from cervispine.records import CLASSES, Manifest
+from cervispine.records import CLASSES, Key, Manifest
 from cervispine.records.files import write_text
 
 if TYPE_CHECKING:
     from cervispine.records import Cohort
 
-__all__ = ["Source", "check_source", "find_source", "hash_file", "index_source"]
+__all__ = ["Source", "check_source", "find_source", "index_source", "source_settings"]
 
 logger = logging.getLogger("cervispine.experiment")
 
@@ -74,7 +74,35 @@ def check_source(
     build_loader(loader)
 
 
-def hash_file(path: Path) -> str:
+def source_settings(
+    data: str | Path | None,
+    tables: Mapping[str, str | Path | None],
+    *,
+    loader: str,
+    allow_missing: bool,
+    key: Key | None,
+) -> dict[str, Any]:
+    """Return what a run that is resumed must have been given of its data.
+
+    Not their path, which may say whose they are; their content is in the manifest.
+
+    Raises
+    ------
+    UsageError
+        A table cannot be read (``FILE_MISSING``).
+    """
+    from cervispine.loading import find_loader
+
+    return {
+        "data": "phantom" if data is None else "given",
+        "loader": find_loader(loader).qualified_name,
+        "allow_missing": allow_missing,
+        "key": None if key is None else key.fingerprint,
+        **{name: None if path is None else _hash_file(Path(path)) for name, path in tables.items()},
+    }
+
+
+def _hash_file(path: Path) -> str:
     """Return the SHA-256 of a file that was named, hexadecimal.
 
     Raises

@@ -10,7 +10,13 @@ import attrs
 
 from cervispine.exceptions import UsageError
 from cervispine.experiment.account import account_of, model_folder, save_tests
-from cervispine.experiment.data import Source, check_source, find_source, hash_file, index_source
+from cervispine.experiment.data import (
+    Source,
+    check_source,
+    find_source,
+    index_source,
+    source_settings,
+)
 from cervispine.experiment.folder import RunFolder, read_split, write_split
 from cervispine.experiment.heatmaps import save_heatmaps
 from cervispine.experiment.models import trained_model
@@ -129,7 +135,6 @@ def run_experiment(
         Each with its code; see the reference of error codes.
     """
     from cervispine.backbones import load_backbone
-    from cervispine.loading import find_loader
     from cervispine.reporting import HEATMAPS, save_checklists, write_report
 
     settings = find_preset(preset)
@@ -146,19 +151,11 @@ def run_experiment(
     run = RunFolder(
         Path(out),
         {
-            # Not their path, which may say whose they are; their content is in the manifest.
-            "data": "phantom" if data is None else "given",
-            "loader": find_loader(loader).qualified_name,
-            "allow_missing": allow_missing,
+            **source_settings(data, tables, loader=loader, allow_missing=allow_missing, key=secret),
             "preset": preset,
             "backbones": list(backbones),
             "stratify": list(stratify),
             "seed": seed,
-            "key": None if secret is None else secret.fingerprint,
-            **{
-                name: None if path is None else hash_file(Path(path))
-                for name, path in tables.items()
-            },
         },
     )
     with run.opened(resume=resume):
