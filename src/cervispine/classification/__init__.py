@@ -23,7 +23,7 @@ overlay       a heat map as a picture
 folding       a copy of a network that only reads: folded, packed, proved equal
 engines       what reads with a fitted network
 exporting     the network as ONNX beside its weights, and ONNX Runtime to read with it
-reading       what every fitted model does with studies: probabilities, calls, and their limits
+reading       what every trained model does: where it decides, what it reads, and its limits
 storage       a fitted classifier to a folder and back: safetensors and JSON, nothing unpickled
 storage_of_ensembles   the same of an ensemble: a folder of model folders
 card          the model card that is saved beside the weights

@@ -13,14 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from cervispine.classification.abstention import Band
-from cervispine.classification.calibration import fit_temperature, positive_probability
 from cervispine.classification.checkpoints import has_checkpoint
 from cervispine.classification.estimator import Classifier
 from cervispine.classification.inputs import labelled_studies, validation_part
 from cervispine.classification.parameters import check_share
 from cervispine.classification.reading import Reading
-from cervispine.evaluation import choose_threshold
 from cervispine.exceptions import UsageError
 from cervispine.preprocessing import Preprocessor
 from cervispine.records import Key, Study
@@ -122,17 +119,7 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             [study for study, out in zip(studies, held_out, strict=True) if out]
         )
         self.temperature_ = 1.0
-        margins = self._margins(validation)
-        if self.calibrate:
-            self.temperature_ = fit_temperature(truth[held_out], margins)
-        probabilities = positive_probability(margins, self.temperature_)
-        self.threshold_ = choose_threshold(truth[held_out], probabilities, rule="youden")
-        self.band_ = Band.of(
-            truth[held_out],
-            probabilities,
-            threshold=self.threshold_,
-            error_rate=self.error_rate,
-        )
+        self._decide(truth[held_out], self._margins(validation))
         return self
 
     def save(self, folder: str | Path) -> Path:

@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from cervispine.classification.abstention import Band
-from cervispine.classification.calibration import fit_temperature, positive_probability
 from cervispine.classification.domain import Domain
 from cervispine.classification.engines import Engine, engine_of, torch_engine
 from cervispine.classification.hardware import choose_device, choose_precision, within_memory
@@ -30,7 +28,6 @@ from cervispine.classification.reading import Reading
 from cervispine.classification.record import training_record, validated
 from cervispine.classification.training import Images, OnEpoch, Recipe, margins_of, train
 from cervispine.classification.weights import start
-from cervispine.evaluation import choose_threshold
 from cervispine.preprocessing import Preprocessor
 from cervispine.progress import progress
 from cervispine.records import Cohort, Key, Study
@@ -224,12 +221,7 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with within_memory(device):
             self.engine_: Engine = torch_engine(network, preprocessor, device)
             margins = margins_of(self.engine_.network, validation, device, self.batch_size)
-        self.temperature_ = fit_temperature(validation.truth, margins) if self.calibrate else 1.0
-        probabilities = positive_probability(margins, self.temperature_)
-        self.threshold_ = choose_threshold(validation.truth, probabilities, rule="youden")
-        self.band_: Band | None = Band.of(
-            validation.truth, probabilities, threshold=self.threshold_, error_rate=self.error_rate
-        )
+        probabilities = self._decide(validation.truth, margins)
         self.domain_: Domain | None = Domain.of(studies, pixels, held_out, preprocessor.sequences)
         self.classes_ = np.array([0, 1])
         self.preprocessor_ = preprocessor

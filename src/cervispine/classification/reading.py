@@ -1,4 +1,4 @@
-"""What every fitted model does with studies it is given: probabilities, calls, and their limits."""
+"""What every trained model does: choose where it decides, read studies, and say its limits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from cervispine.classification.calibration import positive_probability
+from cervispine.classification.abstention import Band
+from cervispine.classification.calibration import fit_temperature, positive_probability
 from cervispine.classification.domain import warn_of_strangers
 from cervispine.classification.inputs import warn_of_other_loaders
+from cervispine.evaluation import choose_threshold
 from cervispine.records import Key, Predictions, Study
 
 if TYPE_CHECKING:
     import torch
 
-    from cervispine.classification.abstention import Band
     from cervispine.classification.domain import Domain
     from cervispine.classification.memory import TrainedOn
     from cervispine.preprocessing import Preprocessor
@@ -27,9 +28,12 @@ __all__ = ["Reading"]
 
 
 class Reading:
-    """The reading half of a classifier; whoever inherits it has been fitted, and gives margins."""
+    """The deciding half of a classifier; whoever inherits it has trained, and gives margins."""
 
+    calibrate: bool
+    error_rate: float
     preprocessor_: Preprocessor
+    temperature_: float
     threshold_: float
     band_: Band | None
     domain_: Domain | None
@@ -49,6 +53,31 @@ class Reading:
     @abstractmethod
     def _engine(self) -> str:
         """What it reads with."""
+
+    def _decide(
+        self, truth: NDArray[np.int64], margins: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Choose temperature, threshold and band on the validation part.
+
+        Parameters
+        ----------
+        truth
+            0/1, (n,).
+        margins
+            (n,): logits of the positive class over the negative one, not yet calibrated.
+
+        Returns
+        -------
+        ndarray
+            float64 (n,): their calibrated probabilities.
+        """
+        self.temperature_ = fit_temperature(truth, margins) if self.calibrate else 1.0
+        probabilities = positive_probability(margins, self.temperature_)
+        self.threshold_ = choose_threshold(truth, probabilities, rule="youden")
+        self.band_ = Band.of(
+            truth, probabilities, threshold=self.threshold_, error_rate=self.error_rate
+        )
+        return probabilities
 
     def decision_function(self, X: Sequence[Study]) -> NDArray[np.float64]:
         """Return float64 (n,): calibrated logit of the positive class over the negative one."""
