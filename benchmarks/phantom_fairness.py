@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import joblib
 import numpy as np
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import zoom
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -36,6 +36,7 @@ from cervispine.phantom import (
     severity,
 )
 from cervispine.phantom.storage import write_patient
+from cervispine.testing import dark_band
 
 SPACING, SIZE = 0.7, 224
 
@@ -91,28 +92,6 @@ def thumbnail(images: np.ndarray) -> np.ndarray:
 def power(images: np.ndarray) -> np.ndarray:
     spectra = np.log1p(np.abs(np.fft.rfft2(images))[:, :112, :112])
     return spectra.reshape(len(images), 16, 7, 16, 7).mean((2, 4)).reshape(len(images), -1)
-
-
-def dark_band(image: np.ndarray) -> list[float]:
-    """Return statistics of the dark run in front of the bright canal, row by row."""
-    fine, coarse = gaussian_filter(image, 0.7), gaussian_filter(image, (6, 1.5))
-    column, runs = None, []
-    for row in range(50, SIZE - 30):
-        window = np.convolve(coarse[row], np.ones(14) / 14, "same")
-        low, high = (80, 160) if column is None else (max(80, column - 4), min(160, column + 5))
-        column = low + int(window[low:high].argmax())
-        before = fine[row, max(0, column - 26) : column][::-1]
-        dark = before < 0.3 * np.percentile(fine[row, column - 7 : column + 8], 60)
-        longest = run = 0
-        for is_dark in dark:
-            run = run + 1 if is_dark else 0
-            longest = max(longest, run)
-        runs.append(longest * SPACING)
-    lengths = np.array(runs)
-    smooth = np.convolve(lengths, np.ones(9) / 9, "same")
-    return [lengths.mean(), float(np.percentile(lengths, 90)), float(np.median(lengths)),
-            smooth.max(), float((lengths > 2).mean()), float((smooth > 2.5).mean()),
-            float(np.abs(np.diff(lengths)).mean())]  # fmt: skip
 
 
 def protocol_values(patient: PatientSpecification) -> list[float]:
@@ -198,13 +177,13 @@ def main() -> int:
     line("histogram, forest", area(forest(), histogram(images), truth), 0.6)
     line("power spectrum, logistic", area(logistic(0.003), power(images), truth), 0.6)
     line("16x16 thumbnail, logistic", area(logistic(0.003), thumbnail(images), truth), None)
-    bands = np.array([dark_band(image) for image in images])
+    bands = dark_band(images, SPACING)
     line("hand-crafted dark band, forest", area(forest(), bands, truth), None)
 
     images, _ = pictures(null_cohort(patients), options.jobs)
     line("null: histogram, logistic", area(logistic(), histogram(images), truth), 0.6)
     line("null: 16x16 thumbnail, logistic", area(logistic(0.003), thumbnail(images), truth), 0.6)
-    bands = np.array([dark_band(image) for image in images])
+    bands = dark_band(images, SPACING)
     line("null: dark band, forest", area(forest(), bands, truth), 0.6)
 
     thickness = [

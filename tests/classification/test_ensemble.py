@@ -14,10 +14,10 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from cervispine import Classifier, Cohort, Ensemble, OPLLClassifier, Preprocessor
+from cervispine import Classifier, Cohort, Ensemble, Loader, OPLLClassifier, Preprocessor
+from cervispine.classification import Epoch, load_model
 from cervispine.classification.calibration import positive_probability
 from cervispine.classification.inputs import validation_part
-from cervispine.classification.storage_of_ensembles import load_model
 from cervispine.exceptions import LeakageError, ModelFormatError, TrainingError, UsageError
 
 
@@ -174,3 +174,67 @@ def test_nothing_to_resume_is_said(cohort: Cohort, small: Preprocessor, tmp_path
     whole = Ensemble(members=(member(small), member(small, seed=1)), validation=0.3)
     with pytest.raises(TrainingError, match="RESUME_NOTHING"):
         whole.fit(cohort, run_dir=tmp_path, resume=True)
+
+
+def test_images_are_read_once_and_every_epoch_is_told(
+    cohort: Cohort, small: Preprocessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    one = Loader.read
+
+    def counting(loader: Loader, study: Any, *arguments: Any, **options: Any) -> Any:
+        read.append(study.uid)
+        return one(loader, study, *arguments, **options)
+
+    monkeypatch.setattr(Loader, "read", counting)
+    told: list[tuple[int, int]] = []
+
+    def tell(number: int, epoch: Epoch) -> None:
+        told.append((number, epoch.epoch))
+
+    whole = Ensemble(members=(member(small, epochs=2), member(small, seed=1)), validation=0.3)
+    whole.fit(cohort, on_epoch=tell)
+    assert sorted(read) == sorted(study.uid for study in cohort)
+    assert told == [(1, 1), (1, 2), (2, 1)]
+    assert whole.record_["members"][0]["intake"] == whole.record_["members"][1]["intake"]
+
+
+def test_its_map_is_the_mean_of_theirs(cohort: Cohort, ensemble: Ensemble) -> None:
+    study = next(iter(cohort))
+    together = ensemble.explain(study)
+    maps = [each.explain(study).values for each in ensemble.members_]
+    expected = np.mean([each / max(each.max(), 1e-12) for each in maps], axis=0)
+    np.testing.assert_allclose(together.values, expected, atol=1e-3)
+    assert together.probability == pytest.approx(ensemble.predict_proba([study])[0, 1], abs=1e-9)
+    assert together.threshold == ensemble.threshold_
+    assert len(together.provenance["maps"]) == 2
+    # Occlusion takes from the logit, whose mean over the calibrated members decides.
+    lost = ensemble.explain(study, method="occlusion").values
+    assert lost.max() > 0
+    theirs = [
+        each.explain(study, method="occlusion").values / each.temperature_
+        for each in ensemble.members_
+    ]
+    # What one member loses and the other gains is less than the mean of the losses.
+    assert (lost <= np.mean(theirs, axis=0) + 1e-5).all()
+
+
+def test_an_exported_ensemble_answers_alike(
+    ensemble: Ensemble, cohort: Cohort, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    folder = ensemble.export(tmp_path / "ensemble")
+    again = Ensemble.load(folder, engine="onnxruntime")
+    studies = list(cohort)[:3]
+    np.testing.assert_allclose(
+        again.predict_proba(studies), ensemble.predict_proba(studies), atol=1e-5
+    )
+    assert (
+        again.classify(studies, allow_training_patients=True)
+        .provenance["engine"]
+        .startswith("onnxruntime")
+    )
+    ensemble.members_[0].save(tmp_path / "single")
+    with pytest.raises(UsageError, match="RUN_EXISTS"):
+        ensemble.export(tmp_path / "single")
+    assert not (tmp_path / "single" / "member-1").exists()

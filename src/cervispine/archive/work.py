@@ -22,7 +22,7 @@ import torch
 from cervispine import __version__
 from cervispine.archive.store import Outcome, Store
 from cervispine.classification import Ensemble, OPLLClassifier
-from cervispine.classification.storage_of_ensembles import load_model as load_saved
+from cervispine.classification import load_model as load_saved
 from cervispine.exceptions import (
     CervispineError,
     DataError,

@@ -36,6 +36,7 @@ from cervispine.classification.estimator import Classifier
 from cervispine.classification.heatmap import Heatmap, Peak
 from cervispine.classification.opll import OPLLClassifier
 from cervispine.classification.protocols import Protocols
+from cervispine.classification.storage_of_ensembles import load_model
 from cervispine.classification.training import Epoch
 
 __all__ = [
@@ -48,4 +49,5 @@ __all__ = [
     "OPLLClassifier",
     "Peak",
     "Protocols",
+    "load_model",
 ]

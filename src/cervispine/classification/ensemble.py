@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,9 +19,10 @@ from cervispine.classification.estimator import Classifier
 from cervispine.classification.inputs import labelled_studies, validation_part
 from cervispine.classification.parameters import check_share
 from cervispine.classification.reading import Reading
+from cervispine.classification.training import Epoch
 from cervispine.exceptions import UsageError
 from cervispine.preprocessing import Preprocessor
-from cervispine.records import Key, Study
+from cervispine.records import Cohort, Key, Study
 
 __all__ = ["Ensemble", "member_folder"]
 
@@ -78,8 +80,9 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         run_dir: str | Path | None = None,
         resume: bool = False,
         key: Key | None = None,
+        on_epoch: Callable[[int, Epoch], object] | None = None,
     ) -> Self:
-        """Train the members one after the other.
+        """Train the members one after the other, on images that are prepared once.
 
         Parameters
         ----------
@@ -89,6 +92,9 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Folder for checkpoints, a folder in it for each member.
         resume
             Continue: members with a checkpoint from there, the others from the start.
+        on_epoch
+            Called after each epoch with the number of the member, from 1, and an
+            :class:`~cervispine.classification.Epoch`.
 
         Raises
         ------
@@ -110,17 +116,29 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for number in range(len(members))
         ]
         begun = [folder is not None and has_checkpoint(folder) for folder in folders]
-        for member, folder, had_begun in zip(members, folders, begun, strict=True):
-            # Where no member had begun, the first one says that there is nothing to resume.
-            goes_on = resume and (had_begun or not any(begun))
-            member.fit(studies, truth, run_dir=folder, resume=goes_on, key=key)
+        # A member is known to be right before it asks for images, and the first one reads them.
+        prepare = functools.cache(lambda: members[0]._preprocessor().prepared(studies))
+        for place, (member, folder) in enumerate(zip(members, folders, strict=True)):
+            member._fit(
+                studies,
+                truth,
+                prepare,
+                run_dir=folder,
+                # Where no member had begun, the first one says that there is nothing to resume.
+                resume=resume and (begun[place] or not any(begun)),
+                key=key,
+                on_epoch=None if on_epoch is None else functools.partial(on_epoch, place + 1),
+                intake=X.intake if isinstance(X, Cohort) else None,
+            )
         self._take(members)
-        validation = self.preprocessor_.transform(
-            [study for study, out in zip(studies, held_out, strict=True) if out]
-        )
+        validation = prepare()[torch.from_numpy(np.flatnonzero(held_out))]
         self.temperature_ = 1.0
         self._decide(truth[held_out], self._margins(validation))
         return self
+
+    @property
+    def _members(self) -> Sequence[Classifier]:
+        return self.members_
 
     def save(self, folder: str | Path) -> Path:
         """Write a folder for each member, and what the ensemble adds as JSON.
@@ -134,6 +152,19 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         check_is_fitted(self, "members_")
         return save_ensemble(self, Path(folder))
+
+    def export(self, folder: str | Path) -> Path:
+        """Write each member's network as ONNX beside the saved ensemble, saved if need be.
+
+        Raises
+        ------
+        CervispineError
+            As :meth:`cervispine.Classifier.export`.
+        """
+        from cervispine.classification.storage_of_ensembles import export_ensemble
+
+        check_is_fitted(self, "members_")
+        return export_ensemble(self, Path(folder))
 
     @classmethod
     def load(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import attrs
 import numpy as np
@@ -29,12 +30,10 @@ from cervispine.classification.record import training_record, validated
 from cervispine.classification.training import Images, OnEpoch, Recipe, margins_of, train
 from cervispine.classification.weights import start
 from cervispine.preprocessing import Preprocessor
+from cervispine.preprocessing.cache import StoredPixels
 from cervispine.progress import progress
-from cervispine.records import Cohort, Key, Study
+from cervispine.records import Cohort, IntakeReport, Key, Study
 from cervispine.records.files import make_folder
-
-if TYPE_CHECKING:
-    from cervispine.classification.heatmap import Heatmap
 
 __all__ = ["Classifier"]
 
@@ -178,8 +177,32 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ResourceError
             The memory does not suffice, or ``run_dir`` cannot be written.
         """
-        check_parameters(self)
         studies, truth = labelled_studies(X, y)
+        prepare = functools.partial(self._preprocessor().prepared, studies)
+        self._fit(
+            studies, truth, prepare, run_dir=run_dir, resume=resume, key=key,
+            on_epoch=on_epoch, intake=X.intake if isinstance(X, Cohort) else None,
+        )  # fmt: skip
+        return self
+
+    def _preprocessor(self) -> Preprocessor:
+        """Return the preprocessor that it will be trained with."""
+        return Preprocessor() if self.preprocessor is None else clone(self.preprocessor)
+
+    def _fit(
+        self,
+        studies: tuple[Study, ...],
+        truth: NDArray[np.int64],
+        prepare: Callable[[], torch.Tensor | StoredPixels],
+        *,
+        run_dir: str | Path | None,
+        resume: bool,
+        key: Key | None,
+        on_epoch: OnEpoch | None,
+        intake: IntakeReport | None,
+    ) -> None:
+        """Train on images that ``prepare`` reads, once all else has been found right."""
+        check_parameters(self)
         device = choose_device(self.device)
         recipe = Recipe(
             epochs=self.epochs,
@@ -192,13 +215,13 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             precision=choose_precision(self.precision, device),
             seed=self.seed,
         )
-        preprocessor = Preprocessor() if self.preprocessor is None else clone(self.preprocessor)
+        preprocessor = self._preprocessor()
         weights = start(self.pretrained)
         network = build_network(self, preprocessor, weights)
         held_out = validation_part(studies, truth, self.validation, self.seed)
         folder = None if run_dir is None else make_folder(Path(run_dir))
 
-        pixels = preprocessor.prepared(studies)
+        pixels = prepare()
         kept_in = torch.from_numpy(np.flatnonzero(~held_out))
         kept_out = torch.from_numpy(np.flatnonzero(held_out))
         validation = Images(pixels, truth[held_out], kept_out)
@@ -229,12 +252,10 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device_ = device
         self.history_ = trained.history
         self.record_ = training_record(
-            self, weights, recipe, studies, truth, held_out, trained.best_epoch,
-            intake=X.intake if isinstance(X, Cohort) else None,
-        )  # fmt: skip
+            self, weights, recipe, studies, truth, held_out, trained.best_epoch, intake=intake
+        )
         self.record_["validated"] = validated(validation.truth, probabilities, self.threshold_)
         self.trained_on_ = TrainedOn.of(studies, key)
-        return self
 
     def _margins(self, pixels: torch.Tensor) -> NDArray[np.float64]:
         with within_memory(self.device_):
@@ -251,32 +272,9 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _engine(self) -> str:
         return engine_of(self).name
 
-    def explain(self, study: Study, *, method: str = "grad-cam", target: int = 1) -> Heatmap:
-        """Return where in a study the evidence for a class lies, on its original pixels.
-
-        Parameters
-        ----------
-        study
-            One study.
-        method
-            "grad-cam": one backward pass, as coarse as the layer that the backbone names.
-            "occlusion": hides one place of one slice after another; slow, and for any network.
-        target
-            The class, 0 or 1, that the evidence is for.
-
-        Raises
-        ------
-        UsageError
-            No such method or class; the backbone names no layer (``MAP_LAYER_MISSING``).
-        BackboneContractError
-            It names a layer that gives no map.
-        LoadError
-            The study cannot be read.
-        """
-        from cervispine.classification.explaining import explain
-
-        check_is_fitted(self)
-        return explain(self, study, method=method, target=target)
+    @property
+    def _members(self) -> Sequence[Classifier]:
+        return (self,)
 
     def save(self, folder: str | Path) -> Path:
         """Write the fitted classifier as a folder: safetensors, JSON and a model card.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -23,6 +24,7 @@ from cervispine.records import Study, Volume
 
 if TYPE_CHECKING:
     from cervispine.classification.estimator import Classifier
+    from cervispine.classification.reading import Reading
 
 __all__ = ["METHODS", "check_method", "explain", "onto_series"]
 
@@ -38,34 +40,23 @@ def check_method(method: str) -> None:
         raise UsageError(f"method is one of {', '.join(METHODS)}, not {method!r}")
 
 
-def explain(classifier: Classifier, study: Study, *, method: str, target: int) -> Heatmap:
-    """Return where the evidence for a class lies; see :meth:`Classifier.explain`."""
+def explain(model: Reading, study: Study, *, method: str, target: int) -> Heatmap:
+    """Return where the evidence for a class lies; see :meth:`Reading.explain`."""
     check_method(method)
     if target not in (0, 1):
         raise UsageError(f"target is the class 0 or 1, not {target!r}")
-    preprocessor = classifier.preprocessor_
-    volumes = preprocessor.read(study)
-    prepared = preprocessor.prepare_together(volumes)
+    volumes = model.preprocessor_.read(study)
+    prepared = model.preprocessor_.prepare_together(volumes)
     # All sequences are cut at one place, so one map serves them; it is drawn on the leading one.
     sequence = "T2" if "T2" in volumes else next(iter(volumes))
     images = torch.from_numpy(np.concatenate([each.pixels for each in prepared.values()]))[None]
-    subject = Subject(
-        classifier.module_.eval(),
-        images.to(classifier.device_),
-        slices=preprocessor.slices,
-        sign=1 if target == 1 else -1,
+    members = model._members
+    maps, settings = zip(
+        *(_evidence(each, images, method, sign=1 if target == 1 else -1) for each in members),
+        strict=True,
     )
-    with within_memory(classifier.device_):
-        with torch.no_grad():
-            margin = float(subject.margins(subject.images))
-        if method == "grad-cam":
-            evidence, settings = grad_cam(subject, classifier.backbone)
-        else:
-            evidence, settings = occlusion(
-                subject, spacing=preprocessor.spacing, at_once=classifier.batch_size
-            )
+    evidence = maps[0] if len(maps) == 1 else _mean(maps, members, method)
     values, seen = onto_series(np.maximum(evidence, 0), prepared[sequence], volumes[sequence])
-    positive = margin * subject.sign / classifier.temperature_
     return Heatmap(
         values=values,
         seen=seen,
@@ -73,11 +64,47 @@ def explain(classifier: Classifier, study: Study, *, method: str, target: int) -
         series=study.one_series(sequence),
         study=study.uid,
         method=method,
-        target=classifier.class_names[target],
-        probability=float(positive_probability(np.array([positive]))[0]),
-        threshold=classifier.threshold_,
-        provenance={**classifier.record_, **settings},
+        target=members[0].class_names[target],
+        probability=float(positive_probability(model._margins(images))[0]),
+        threshold=model.threshold_,
+        provenance={
+            **model.record_,
+            **(settings[0] if len(settings) == 1 else {"maps": list(settings)}),
+        },
     )
+
+
+def _mean(
+    maps: Sequence[NDArray[np.float32]], members: Sequence[Classifier], method: str
+) -> NDArray[np.float32]:
+    """Return the mean of the members' maps, each on a scale that all of them share.
+
+    Of occlusion that is the calibrated logit, whose mean decides; the unit of Grad-CAM is each
+    network's own, and its highest value becomes 1.
+    """
+    scales = [
+        member.temperature_ if method == "occlusion" else max(float(each.max()), 1e-12)
+        for each, member in zip(maps, members, strict=True)
+    ]
+    scaled = [each / scale for each, scale in zip(maps, scales, strict=True)]
+    return np.asarray(np.mean(scaled, axis=0), dtype=np.float32)
+
+
+def _evidence(
+    classifier: Classifier, images: torch.Tensor, method: str, *, sign: int
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Return the evidence that one network finds in prepared images, and the method's settings."""
+    preprocessor = classifier.preprocessor_
+    with within_memory(classifier.device_):
+        subject = Subject(
+            classifier.module_.eval(),
+            images.to(classifier.device_),
+            slices=preprocessor.slices,
+            sign=sign,
+        )
+        if method == "grad-cam":
+            return grad_cam(subject, classifier.backbone)
+        return occlusion(subject, spacing=preprocessor.spacing, at_once=classifier.batch_size)
 
 
 @attrs.frozen(eq=False)

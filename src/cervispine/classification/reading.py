@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
 
     from cervispine.classification.domain import Domain
+    from cervispine.classification.estimator import Classifier
+    from cervispine.classification.heatmap import Heatmap
     from cervispine.classification.memory import TrainedOn
     from cervispine.preprocessing import Preprocessor
 
@@ -53,6 +55,11 @@ class Reading:
     @abstractmethod
     def _engine(self) -> str:
         """What it reads with."""
+
+    @property
+    @abstractmethod
+    def _members(self) -> Sequence[Classifier]:
+        """The classifiers whose mean calibrated margin it gives; of one, that one."""
 
     def _decide(
         self, truth: NDArray[np.int64], margins: NDArray[np.float64]
@@ -146,3 +153,31 @@ class Reading:
                 "engine": self._engine,
             },
         )
+
+    def explain(self, study: Study, *, method: str = "grad-cam", target: int = 1) -> Heatmap:
+        """Return where in a study the evidence for a class lies, on its original pixels.
+
+        Parameters
+        ----------
+        study
+            One study.
+        method
+            "grad-cam": one backward pass, as coarse as the layer that the backbone names.
+            "occlusion": hides one place of one slice after another; slow, and for any network.
+            That of an ensemble is the mean over its members.
+        target
+            The class, 0 or 1, that the evidence is for.
+
+        Raises
+        ------
+        UsageError
+            No such method or class; the backbone names no layer (``MAP_LAYER_MISSING``).
+        BackboneContractError
+            It names a layer that gives no map.
+        LoadError
+            The study cannot be read.
+        """
+        from cervispine.classification.explaining import explain
+
+        check_is_fitted(self)
+        return explain(self, study, method=method, target=target)

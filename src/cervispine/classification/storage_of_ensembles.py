@@ -14,6 +14,7 @@ from cervispine.classification.ensemble import member_folder
 from cervispine.classification.estimator import Classifier
 from cervispine.classification.opll import OPLLClassifier
 from cervispine.classification.storage import CONFIG, read_json, refused
+from cervispine.exceptions import UsageError
 from cervispine.records.files import make_folder, write_json, write_text
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound="Ensemble")
 
-__all__ = ["is_ensemble", "load_ensemble", "load_model", "save_ensemble"]
+__all__ = ["export_ensemble", "is_ensemble", "load_ensemble", "load_model", "save_ensemble"]
 
 FORMAT = "cervispine/ensemble"
 VERSION = 1
@@ -57,6 +58,17 @@ def save_ensemble(ensemble: Ensemble, folder: Path) -> Path:
     card = ensemble_card(config, records, ensemble.members_[0].intended_use)
     write_text(folder / "README.md", card)
     write_json(folder / CONFIG, config)
+    return folder
+
+
+def export_ensemble(ensemble: Ensemble, folder: Path) -> Path:
+    """Write each member's network as ONNX beside its weights."""
+    if not (folder / CONFIG).exists():
+        save_ensemble(ensemble, folder)
+    elif not is_ensemble(folder):
+        raise UsageError("the folder holds another model", where=str(folder), code="RUN_EXISTS")
+    for number, member in enumerate(ensemble.members_):
+        member.export(member_folder(folder, number))
     return folder
 
 

@@ -71,7 +71,7 @@ def explain(
     Writes, for each study, a picture and the values on the pixels of its series, and one table with
     the strongest pixel of each slice in patient coordinates.
     """
-    from cervispine.classification import OPLLClassifier
+    from cervispine.classification import load_model
     from cervispine.classification.explaining import check_method
     from cervispine.classification.inputs import warn_of_other_loaders
     from cervispine.dicom_results import highdicom, write_results
@@ -81,7 +81,7 @@ def explain(
     check_method(method)
     if dicom:
         highdicom()
-    classifier = OPLLClassifier.load(model)
+    classifier = load_model(model)
     sequences = classifier.preprocessor_.sequences
     cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
     chosen = _chosen(cohort, names_in(patients))

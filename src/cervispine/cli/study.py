@@ -182,7 +182,7 @@ def predict(
     strict: Strict = False,
 ) -> None:
     """Read a cohort with a saved model, or a saved ensemble."""
-    from cervispine.classification.storage_of_ensembles import load_model
+    from cervispine.classification import load_model
     from cervispine.records import Key
 
     classifier = load_model(model, engine=engine)
@@ -203,7 +203,10 @@ def predict(
 def export(
     model: Model,
 ) -> None:
-    """Write the network of a saved model as ONNX into its folder, for a faster engine."""
-    from cervispine.classification import OPLLClassifier
+    """Write the network of a saved model as ONNX into its folder, for a faster engine.
 
-    print(f"wrote {OPLLClassifier.load(model, device='cpu').export(model)}")
+    Of an ensemble, those of all members.
+    """
+    from cervispine.classification import load_model
+
+    print(f"wrote {load_model(model, device='cpu').export(model)}")
