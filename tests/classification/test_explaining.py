@@ -132,6 +132,7 @@ def lamp_classifier(
     classifier.classes_ = np.array([0, 1])
     classifier.device_ = torch.device("cpu")
     classifier.temperature_, classifier.threshold_, classifier.record_ = 1.0, 0.5, {}
+    classifier.band_, classifier.domain_ = None, None
     return classifier
 
 

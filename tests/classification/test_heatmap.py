@@ -9,13 +9,21 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cervispine import Series, Volume
+from cervispine import Predictions, Series, Volume
 from cervispine.classification import Heatmap
 from cervispine.classification.overlay import BANNER, Turned
 from cervispine.exceptions import UsageError
 from cervispine.records import Geometry
 
 SHAPE = (4, 12, 9)
+
+PREDICTION = Predictions(
+    patients=("P1",),
+    probabilities=np.array([0.7]),
+    threshold=0.4,
+    band=(0.2, 0.5),
+    model="resnet34",
+)
 
 
 def heatmap_of(*, manufacturer: str = "ge") -> Heatmap:
@@ -48,8 +56,7 @@ def heatmap_of(*, manufacturer: str = "ge") -> Heatmap:
         study="1.2.3",
         method="grad-cam",
         target="OPLL",
-        probability=0.7,
-        threshold=0.4,
+        prediction=PREDICTION,
     )
 
 
@@ -160,3 +167,19 @@ def test_the_arrays_come_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(saved["seen"], heatmap.seen)
         np.testing.assert_array_equal(saved["affine"], heatmap.volume.affine)
         assert str(saved["series"]) == heatmap.series.uid
+
+
+def test_it_says_what_the_prediction_says() -> None:
+    heatmap = heatmap_of()
+    assert (heatmap.probability, heatmap.threshold, heatmap.called) == (0.7, 0.4, True)
+    assert heatmap.advice == "CT advised"
+    below = attrs.evolve(PREDICTION, probabilities=np.array([0.3]))
+    undecided = attrs.evolve(heatmap, prediction=below)
+    assert not undecided.called
+    assert undecided.advice == "CT advised"
+
+
+def test_it_is_of_one_study() -> None:
+    two = attrs.evolve(PREDICTION, patients=("P1", "P2"), probabilities=np.array([0.7, 0.1]))
+    with pytest.raises(ValueError, match="one study"):
+        attrs.evolve(heatmap_of(), prediction=two)

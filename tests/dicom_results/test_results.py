@@ -17,7 +17,7 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from cervispine import Cohort, Loader, Study
+from cervispine import Cohort, Loader, Predictions, Study
 from cervispine.classification import Heatmap
 from cervispine.dicom_results import segmentation, structured_report, write_results
 from cervispine.dicom_results.sources import read_source
@@ -32,7 +32,14 @@ MOMENT = datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.UTC)
 PEAK = (3, 11, 7)
 
 
-def heatmap_of(study: Study, *, probability: float = 0.8, dark: bool = False) -> Heatmap:
+def heatmap_of(
+    study: Study,
+    *,
+    probability: float = 0.8,
+    dark: bool = False,
+    band: tuple[float, float] | None = None,
+    unlike: tuple[str, ...] = (),
+) -> Heatmap:
     series = study.one_series("T2")
     values = np.zeros(series.shape, dtype=np.float32)
     if not dark:
@@ -45,8 +52,14 @@ def heatmap_of(study: Study, *, probability: float = 0.8, dark: bool = False) ->
         study=study.uid,
         method="grad-cam",
         target="OPLL",
-        probability=probability,
-        threshold=0.5,
+        prediction=Predictions(
+            patients=(study.patient,),
+            probabilities=np.array([probability]),
+            threshold=0.5,
+            band=band,
+            unlike_training=(unlike,),
+            model="resnet34",
+        ),
         provenance={"backbone": "resnet34", "seed": 0},
     )
 
@@ -145,6 +158,32 @@ def test_a_study_below_the_threshold_gets_no_advice(study: Study) -> None:
     assert {"OPLL not suspected", "No advice"} <= meanings
     assert not {"OPLL suspected", "Computed tomography"} & meanings
     assert "POINT" not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("probability", "band", "unlike", "verdict"),
+    [
+        (0.4, (0.3, 0.6), (), "OPLL neither suspected nor ruled out"),
+        (0.55, (0.3, 0.6), (), "OPLL neither suspected nor ruled out"),
+        (0.2, (0.3, 0.6), ("another manufacturer",), "OPLL neither suspected nor ruled out"),
+        (0.9, (0.3, 0.6), ("another manufacturer",), "OPLL suspected"),
+        (0.2, (0.3, 0.6), (), "OPLL not suspected"),
+    ],
+)
+def test_the_report_advises_what_the_prediction_advises(
+    study: Study,
+    probability: float,
+    band: tuple[float, float],
+    unlike: tuple[str, ...],
+    verdict: str,
+) -> None:
+    heatmap = heatmap_of(study, probability=probability, band=band, unlike=unlike)
+    report = structured_report(heatmap, read_source(study.series[0]))
+    meanings = {item.CodeMeaning for item in items_of(report) if "CodeMeaning" in item}
+    assert verdict in meanings
+    assert ("Computed tomography" in meanings) == (heatmap.advice == "CT advised")
+    told = " ".join(str(item.TextValue) for item in items_of(report) if "TextValue" in item)
+    assert ("Unlike the studies of the training: another manufacturer" in told) == bool(unlike)
 
 
 def test_the_map_holds_the_values_where_they_lie(written: Path, study: Study) -> None:

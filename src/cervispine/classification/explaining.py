@@ -13,7 +13,6 @@ from scipy import ndimage
 from torch import nn
 
 from cervispine.backbones import load_backbone
-from cervispine.classification.calibration import positive_probability
 from cervispine.classification.cells import NO_MAPS, cells_of
 from cervispine.classification.hardware import within_memory
 from cervispine.classification.heatmap import Heatmap
@@ -65,8 +64,7 @@ def explain(model: Reading, study: Study, *, method: str, target: int) -> Heatma
         study=study.uid,
         method=method,
         target=members[0].class_names[target],
-        probability=float(positive_probability(model._margins(images))[0]),
-        threshold=model.threshold_,
+        prediction=model._predictions([study], images),
         provenance={
             **model.record_,
             **(settings[0] if len(settings) == 1 else {"maps": list(settings)}),

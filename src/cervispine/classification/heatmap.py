@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from cervispine.records import Geometry, Series, Volume
+from cervispine.records import Geometry, Predictions, Series, Volume
 from cervispine.records.arrays import read_only_bool, read_only_float32
 from cervispine.records.files import write_bytes
 
@@ -67,17 +67,15 @@ class Heatmap:
         "grad-cam" or "occlusion".
     target
         Name of the class that the evidence is for.
-    probability
-        Of the positive class, as :meth:`~cervispine.Classifier.classify` gives it.
-    threshold
-        From which the study is called positive.
+    prediction
+        What the model says of the study, as :meth:`~cervispine.Classifier.classify` gives it.
     provenance
         The model's record, and the settings of the method.
 
     Raises
     ------
     ValueError
-        When the shapes differ.
+        When the shapes differ, or the prediction is not of one study.
     """
 
     values: NDArray[np.float32] = attrs.field(converter=read_only_float32, repr=False)
@@ -87,14 +85,15 @@ class Heatmap:
     study: str
     method: str
     target: str
-    probability: float
-    threshold: float
+    prediction: Predictions = attrs.field(repr=False)
     provenance: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         shapes = {self.values.shape, self.seen.shape, self.volume.pixels.shape}
         if len(shapes) > 1:
             raise ValueError(f"values, seen and pixels have the shapes {sorted(shapes)}")
+        if len(self.prediction) != 1:
+            raise ValueError(f"a heat map has the prediction of one study, not {self.prediction}")
 
     @property
     def geometry(self) -> Geometry:
@@ -107,9 +106,24 @@ class Heatmap:
         return self.series.synthetic
 
     @property
+    def probability(self) -> float:
+        """Of the positive class."""
+        return float(self.prediction.probabilities[0])
+
+    @property
+    def threshold(self) -> float:
+        """From which probability on the study is called positive."""
+        return self.prediction.threshold
+
+    @property
     def called(self) -> bool:
         """Whether the probability reaches the threshold."""
-        return self.probability >= self.threshold
+        return bool(self.prediction.calls[0])
+
+    @property
+    def advice(self) -> str:
+        """The clinical act that would follow, as in :class:`~cervispine.Predictions`."""
+        return self.prediction.advice[0]
 
     @property
     def sagittal_axis(self) -> int:

@@ -71,7 +71,8 @@ def draw_all(heatmap: Heatmap) -> bytes:
     verdict = "at or above" if heatmap.called else "below"
     figure.suptitle(
         f"Evidence for {heatmap.target} by {heatmap.method}\n"
-        f"probability {heatmap.probability:.3f}, {verdict} the threshold {heatmap.threshold:.3f}",
+        f"probability {heatmap.probability:.3f}, {verdict} the threshold "
+        f"{heatmap.threshold:.3f}: {heatmap.advice}",
         size="medium",
     )
     bar = figure.colorbar(

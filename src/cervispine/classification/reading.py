@@ -133,14 +133,21 @@ class Reading:
         check_is_fitted(self)
         warn_of_other_loaders(self.record_, X)
         compared = "nothing" if allow_training_patients else self.trained_on_.refuse(X, key)
-        pixels = self.preprocessor_.transform(list(X))
+        predictions = self._predictions(X, self.preprocessor_.transform(list(X)), compared)
+        if predictions.unlike_training is not None:
+            warn_of_strangers(X, predictions.unlike_training)
+        return predictions
+
+    def _predictions(
+        self, studies: Sequence[Study], pixels: torch.Tensor, compared: str = "nothing"
+    ) -> Predictions:
+        """Return what is said of studies, of their prepared images; ``compared`` is recorded."""
         strangeness, reasons = None, None
         if self.domain_ is not None:
             strangeness = self.domain_.strangeness(pixels)
-            reasons = self.domain_.reasons(X, strangeness)
-            warn_of_strangers(X, reasons)
+            reasons = self.domain_.reasons(studies, strangeness)
         return Predictions(
-            patients=tuple(study.patient for study in X),
+            patients=tuple(study.patient for study in studies),
             probabilities=positive_probability(self._margins(pixels)),
             threshold=self.threshold_,
             band=None if self.band_ is None else (self.band_.low, self.band_.high),

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 COLUMNS = (
-    "file", "patient", "study", "series", "probability", "call", "slice", "value", "row", "column",
-    "left_mm", "posterior_mm", "superior_mm",
+    "file", "patient", "study", "series", "probability", "call", "advice", "slice", "value", "row",
+    "column", "left_mm", "posterior_mm", "superior_mm",
 )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _rows(name: str, patient: str, heatmap: Heatmap) -> list[tuple[object, ...]]
     from cervispine.records.tables import safe_cell
 
     study = (name, safe_cell(patient), safe_cell(heatmap.study), safe_cell(heatmap.series.uid))
-    verdict = (f"{heatmap.probability:.4f}", int(heatmap.called))
+    verdict = (f"{heatmap.probability:.4f}", int(heatmap.called), heatmap.advice)
     peaks = {peak.slice: peak for peak in heatmap.peaks()}
     rows: list[tuple[object, ...]] = []
     for number in heatmap.slices:

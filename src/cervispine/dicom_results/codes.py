@@ -13,6 +13,7 @@ __all__ = [
     "PROCEDURE",
     "RESEARCH_ONLY",
     "SUSPECTED",
+    "UNDECIDED",
     "USE",
     "method_of",
 ]
@@ -24,6 +25,8 @@ PROCEDURE = Code("P1", SCHEME, "Computer reading of sagittal cervical MRI")
 OPLL = Code("F1", SCHEME, "Ossification of the posterior longitudinal ligament")
 SUSPECTED = Code("F2", SCHEME, "OPLL suspected")
 NOT_SUSPECTED = Code("F3", SCHEME, "OPLL not suspected")
+#: In the band of probabilities in which a model rules out neither, or unlike what it knows.
+UNDECIDED = Code("F4", SCHEME, "OPLL neither suspected nor ruled out")
 #: A negative call excludes nothing, so it is followed by no advice.
 NOTHING_ADVISED = Code("R1", SCHEME, "No advice")
 EVIDENCE = Code("E1", SCHEME, "Evidence for the call, of no unit")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from cervispine import __version__
 from cervispine.dicom_results.codes import (
@@ -17,6 +18,7 @@ from cervispine.dicom_results.codes import (
     PROCEDURE,
     RESEARCH_ONLY,
     SUSPECTED,
+    UNDECIDED,
     USE,
     method_of,
 )
@@ -35,9 +37,10 @@ PLACES = 3
 def structured_report(heatmap: Heatmap, source: Source) -> Dataset:
     """Return what a model says of a study as a Comprehensive SR.
 
-    TID 1500, "Imaging Measurement Report": one group for the study (OPLL suspected or not, the
-    probability, the operating point, CT advised or nothing), and one for each of the strongest
-    places, a point on its image. The series' images are its evidence.
+    TID 1500, "Imaging Measurement Report": one group for the study (OPLL suspected, not suspected
+    or neither, the probability, the operating point, CT advised or nothing), and one for each of
+    the strongest places, a point on its image. A comment says why a study is unlike those that the
+    model knows. The series' images are its evidence.
 
     Parameters
     ----------
@@ -71,7 +74,7 @@ def structured_report(heatmap: Heatmap, source: Source) -> Dataset:
     content[0].ContentSequence.append(
         sr.TextContentItem(
             name=codes.DCM.Comment,
-            value=source.purpose,
+            value=". ".join([source.purpose, *_reasons(heatmap)]),
             relationship_type=sr.RelationshipTypeValues.CONTAINS,
         )
     )
@@ -99,8 +102,7 @@ def check_same(heatmap: Heatmap, source: Source) -> None:
 
 
 def _study_group(sr: Any, heatmap: Heatmap, source: Source) -> Any:
-    called = heatmap.called
-    verdict = SUSPECTED if called else NOT_SUSPECTED
+    verdict = _verdict(heatmap)
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=source.uid("study"), identifier="The whole study"
@@ -112,7 +114,7 @@ def _study_group(sr: Any, heatmap: Heatmap, source: Source) -> Any:
             sr.QualitativeEvaluation(OPLL, verdict),
             sr.QualitativeEvaluation(
                 codes.DCM.RecommendedFollowUp,
-                codes.SCT.ComputedTomography if called else NOTHING_ADVISED,
+                NOTHING_ADVISED if verdict is NOT_SUSPECTED else codes.SCT.ComputedTomography,
             ),
             sr.QualitativeEvaluation(USE, RESEARCH_ONLY),
         ],
@@ -130,6 +132,20 @@ def _study_group(sr: Any, heatmap: Heatmap, source: Source) -> Any:
             ),
         ],
     )
+
+
+def _reasons(heatmap: Heatmap) -> list[str]:
+    """Return why the study is unlike the training part, as a sentence; none where it is not."""
+    reasons = (heatmap.prediction.unlike_training or ((),))[0]
+    return [f"Unlike the studies of the training: {'; '.join(reasons)}"] if reasons else []
+
+
+def _verdict(heatmap: Heatmap) -> Code:
+    """Return what the model says, so that CT is advised where its predictions advise it."""
+    said = heatmap.prediction
+    if said.undecided[0] or (said.unlike[0] and not heatmap.called):
+        return UNDECIDED
+    return SUSPECTED if heatmap.called else NOT_SUSPECTED
 
 
 def _places(sr: Any, heatmap: Heatmap, source: Source) -> list[Any]:
