@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -211,7 +212,56 @@ def test_missing_labels_and_missing_classes_are_refused(
     with pytest.raises(TrainingError, match="TOO_FEW_PATIENTS"):
         quick(small).fit([*positive, negative])
     with pytest.raises(TrainingError, match="TOO_FEW_PATIENTS"):
-        quick(small, validation=("nobody",)).fit(cohort)
+        quick(small, validation=(negative.patient,)).fit(cohort)
+
+
+def test_patients_named_for_validation_must_be_there(cohort: Cohort, small: Preprocessor) -> None:
+    names = (*cohort[:8].patients, "CANARY")
+    with pytest.raises(UsageError, match="1 of the 9 patients") as caught:
+        quick(small, validation=names).fit(cohort)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_resumed_training_keeps_its_validation_part(
+    cohort: Cohort, small: Preprocessor, tmp_path: Path
+) -> None:
+    _, held_out = cohort.split(8, seed=3)
+    _, others = cohort.split(8, seed=4)
+    assert held_out.patients != others.patients
+    quick(small, validation=held_out.patients).fit(cohort, run_dir=tmp_path)
+    # What was trained on must not validate.
+    with pytest.raises(TrainingError, match="RESUME_MISMATCH"):
+        quick(small, validation=others.patients).fit(cohort, run_dir=tmp_path, resume=True)
+
+
+def test_numbers_of_numpy_are_numbers(cohort: Cohort, small: Preprocessor, tmp_path: Path) -> None:
+    numbers = {
+        "epochs": np.int64(1),
+        "validation": np.float32(0.3),
+        "learning_rate": np.float64(0.1),
+    }
+    classifier = quick(small, **numbers).fit(cohort)
+    again = OPLLClassifier.load(classifier.save(tmp_path / "model"))
+    assert (again.epochs, type(again.validation)) == (1, float)
+
+
+def test_weights_that_diverge_end_it(cohort: Cohort, small: Preprocessor) -> None:
+    with pytest.raises(TrainingError, match="LOSS_NOT_FINITE"):
+        quick(small, learning_rate=1e12, batch_size=32, validation=0.5).fit(cohort)
+
+
+def test_nothing_is_read_of_nothing(fitted: OPLLClassifier) -> None:
+    predictions = fitted.classify([])
+    assert len(predictions) == len(fitted.predict([])) == 0
+    assert predictions.summary().startswith("0 studies")
+
+
+def test_a_loaded_model_is_trained_anew_on_the_same_images(
+    fitted: OPLLClassifier, tmp_path: Path
+) -> None:
+    again = clone(OPLLClassifier.load(fitted.save(tmp_path / "model")))
+    assert again.preprocessor is not None
+    assert again.preprocessor.settings() == fitted.preprocessor_.settings()
 
 
 def test_named_validation_patients_must_not_leak(cohort: Cohort, small: Preprocessor) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 from cervispine import Cohort, OPLLClassifier, Preprocessor
 from cervispine.backbones import build_backbone, load_backbone
 from cervispine.classification.parameters import plain_parameters
-from cervispine.classification.weights import LocalWeights, freeze_stages, train_mode
+from cervispine.classification.weights import LocalWeights, freeze_stages, start, train_mode
 from cervispine.exceptions import BackboneContractError, ModelFormatError, UsageError
 
 
@@ -223,3 +223,8 @@ def test_parameters_that_cannot_be_meant(
 ) -> None:
     with pytest.raises(UsageError, match=why):
         OPLLClassifier(backbone="resnet34", **parameters).fit(cohort)
+
+
+def test_a_saved_model_says_which_weights_it_lacks() -> None:
+    with pytest.raises(UsageError, match="by their hash alone"):
+        start("sha256:0123")

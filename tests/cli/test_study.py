@@ -31,6 +31,10 @@ def test_train_and_predict(run: Run, phantom: PhantomCohort, tmp_path: Path) -> 
     scores = tmp_path / "scores.csv"
     code, _, err = run("predict", tmp_path / "model", phantom.dicom, "--out", scores)
     assert (code, "LEAKAGE_TRAINING" in err, scores.exists()) == (3, True, False)
+    # That nothing can be written there is found before anything is read.
+    (tmp_path / "file").touch()
+    code, out, err = run("predict", "nowhere", "nothing", "--out", tmp_path / "file" / "scores.csv")
+    assert (code, "OUTPUT_UNWRITABLE" in err) == (5, True)
     code, out, _ = run(
         "predict", tmp_path / "model", phantom.dicom, "--out", scores, "--allow-training-patients"
     )

@@ -30,10 +30,11 @@ def test_a_run_is_locked_while_it_runs(tmp_path: Path) -> None:
         raise AssertionError("two runs are in one folder")
 
 
-def test_a_folder_is_not_used_twice_by_accident(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", ["models/resnet34.unfinished/latest", "tuning/fold-1/areas.json"])
+def test_a_folder_is_not_used_twice_by_accident(tmp_path: Path, begun: str) -> None:
     with RunFolder(tmp_path, {"seed": 0}).opened(resume=False) as run, run.timed("step"):
-        (tmp_path / "models" / "resnet34.unfinished").mkdir(parents=True)
-        (tmp_path / "models" / "resnet34.unfinished" / "checkpoint.pt").touch()
+        (tmp_path / begun).parent.mkdir(parents=True)
+        (tmp_path / begun).touch()
     with (
         pytest.raises(UsageError, match="RUN_EXISTS"),
         RunFolder(tmp_path, {"seed": 0}).opened(resume=False),

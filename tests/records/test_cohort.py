@@ -60,7 +60,7 @@ def test_it_is_frozen_and_names_nobody(study: Make) -> None:
     twin = pickle.loads(pickle.dumps(cohort))
     assert twin.studies == cohort.studies
     assert twin.intake == intake
-    assert cohort[:1].intake == cohort.where(uid="none").intake == intake
+    assert cohort[:1].intake == cohort.where(lambda _: False).intake == intake
 
 
 def test_the_summary_counts_classes_and_sequences(study: Make, series: Callable[..., Any]) -> None:
@@ -106,7 +106,12 @@ def test_with_labels_gives_labels_and_attributes(study: Make, tmp_path: Path) ->
     assert frame["patient"].tolist() == ["00123", "b", "b"]
     assert cohort.where(site="X").patients == ("b", "b")
     assert cohort.where(lambda each: each.uid == "3", site="X").patients == ("b",)
-    assert len(cohort.where(level="C5")) == 0
+    assert len(cohort.where(site="Y")) == 0
+    assert len(cohort.where(site="Y").where(level="C5")) == 0
+    with pytest.raises(UsageError, match="the attribute 'level'"):
+        cohort.where(level="C5")
+    with pytest.raises(UsageError, match=r"site='7'"):
+        cohort.where(site=7)
     assert bare[0].label is None
 
 

@@ -113,6 +113,11 @@ def manifest(*, synthetic: bool, **more: Any) -> dict[str, Any]:
                 "precision": "float32",
                 "device": "cpu",
                 "threshold": 0.4321,
+                "band": (0.125, 0.625),
+                "advice": {
+                    "OPLL": {"studies": 10, "undecided": 3, "unlike_training": 1, "ct_advised": 9},
+                    "DSS": {"studies": 10, "undecided": 4, "unlike_training": 0, "ct_advised": 6},
+                },
             }
             for name in ("resnet34", "resnet50")
         },

@@ -101,7 +101,7 @@ def test_markdown_is_a_table_that_names_cannot_break(make_comparison: Make, make
     hostile = "a | b <script> [x](http://y)"
     run = make_run(make_comparison(models=("resnet34", hostile)), models={
         hostile: {"backbone": hostile, "epoch": 1, "epochs": 1, "precision": "float32",
-                  "device": "cpu", "threshold": 0.5}})  # fmt: skip
+                  "device": "cpu", "threshold": 0.5, "band": None, "advice": {}}})  # fmt: skip
     save_checklists(run)
     for name in CHECKLISTS:
         text = (run / "checklists" / f"{name}.md").read_text()
@@ -136,3 +136,8 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="RUN_INCOMPLETE"):
         save_checklists(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_not_decided_is_counted(comparison: Comparison, make_run: Make) -> None:
+    told = facts_in(make_run(comparison))["indeterminate"]
+    assert "resnet34 was undecided for 7 of 20 and found 1 unlike its training" in told

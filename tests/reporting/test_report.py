@@ -114,6 +114,15 @@ def test_whatever_comes_from_data_is_escaped(make_comparison: Make, make_run: Ma
                     "precision": HOSTILE,
                     "device": HOSTILE,
                     "threshold": 0.5,
+                    "band": None,
+                    "advice": {
+                        HOSTILE: {
+                            "studies": 1,
+                            "undecided": 0,
+                            "unlike_training": 0,
+                            "ct_advised": 1,
+                        }
+                    },
                 }
             },
             checks=[{"parts": [HOSTILE, "b"], "shared": {HOSTILE: 0}, "look_alikes": 0}],
@@ -211,6 +220,12 @@ def test_a_heat_map_stands_beside_its_case(comparison: Comparison, make_run: Mak
     maps = [each for tag, each in page.elements if tag == "img" and each["src"] == address]
     assert [each["alt"] for each in maps] == ["Heat map of the whole slice"]
     assert "no heat maps were saved" not in page.text
+
+
+def test_what_is_left_to_ct_is_told(comparison: Comparison, make_run: Make) -> None:
+    (table,) = (each for each in written(make_run(comparison)).tables if "band" in each[0])
+    assert table[0][2:] == ["OPLL", "DSS"]
+    assert table[2] == ["resnet34", "0.125 to 0.625", "9 of 10", "3", "1", "6 of 10", "4", "0"]
 
 
 def test_the_most_instructive_case_is_first(comparison: Comparison, make_run: Make) -> None:

@@ -99,3 +99,19 @@ def test_a_folder_that_cannot_be_written_is_refused(comparison: Comparison, tmp_
     with pytest.raises(ResourceError) as caught:
         save_comparison(comparison, tmp_path)
     assert caught.value.code == "OUTPUT_UNWRITABLE"
+
+
+def test_nothing_stays_of_a_comparison_that_was_there_before(
+    comparison: Comparison, make_comparison: Callable[..., Comparison], tmp_path: Path
+) -> None:
+    save_comparison(comparison, tmp_path)
+    participants = tmp_path / "tables" / "participants.csv"
+    participants.write_text("of the run, not of the comparison")
+    alone = make_comparison(readers=(), types=())
+    save_comparison(alone, tmp_path)
+    tables = {f"tables/{name}.{end}" for name in alone.tables() for end in ("csv", "tex")}
+    figures = {f"figures/{kind}.{end}" for kind in alone.figures for end in ("svg", "png")}
+    assert "figures/differences.svg" not in figures
+    assert set(files(tmp_path)) == {
+        "comparison.json", "comparison.txt", "tables/participants.csv", *tables, *figures
+    }  # fmt: skip

@@ -123,6 +123,8 @@ class Domain:
         """
         from scipy.stats import t
 
+        if not len(pixels):
+            return np.empty(0)
         distances = np.log(
             _distances(image_statistics(pixels), self.centre, self.scale, self.precision)
         )

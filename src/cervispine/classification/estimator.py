@@ -239,7 +239,7 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 on_epoch=on_epoch,
                 run_dir=folder,
                 resume=resume,
-                fingerprint=fingerprint(self, studies, truth, preprocessor, weights),
+                fingerprint=fingerprint(self, studies, truth, held_out, preprocessor, weights),
             )
         with within_memory(device):
             self.engine_: Engine = torch_engine(network, preprocessor, device)

@@ -94,7 +94,7 @@ def validation_part(
     Raises
     ------
     UsageError
-        The share is not between 0 and 1.
+        The share is not between 0 and 1, or a patient who is named has no study here.
     LeakageError
         The patients named share an image with one that stays.
     TrainingError
@@ -103,7 +103,7 @@ def validation_part(
     labelled = Cohort(
         attrs.evolve(study, label=int(label)) for study, label in zip(studies, truth, strict=True)
     )
-    if isinstance(validation, (int, float)):
+    if isinstance(validation, (int, float, np.number)):
         if not 0 < validation < 1:
             raise UsageError(f"validation is a share between 0 and 1, not {validation}")
         try:
@@ -113,6 +113,12 @@ def validation_part(
         identities = {(study.patient, study.uid) for study in held_out}
         return np.array([(study.patient, study.uid) in identities for study in studies])
     named = set(validation)
+    strangers = named - {study.patient for study in studies}
+    if strangers:
+        raise UsageError(
+            f"{len(strangers)} of the {len(named)} patients named for validation have no study",
+            advice="identifiers are text, as in the images' headers",
+        )
     mask = np.array([study.patient in named for study in studies])
     if set(truth[mask]) != {0, 1} or set(truth[~mask]) != {0, 1}:
         raise _too_few(len(studies))

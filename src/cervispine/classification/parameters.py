@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from cervispine.classification.pooling import check_pooling
-from cervispine.classification.weights import LocalWeights
+from cervispine.classification.weights import SAVED, LocalWeights
 from cervispine.exceptions import UsageError
 from cervispine.preprocessing import Preprocessor
 from cervispine.records import Study
@@ -64,10 +64,15 @@ def plain_parameters(classifier: Classifier, weights_sha256: str = "") -> dict[s
     for name in ("preprocessor", "progress", "device"):
         parameters.pop(name)
     # Identifiers of patients stay with those who gave them.
-    if not isinstance(classifier.validation, float):
+    if not isinstance(classifier.validation, Real):
         parameters.pop("validation")
+    # A grid of parameters in an array hands out numbers that JSON does not know.
+    parameters = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in parameters.items()
+    }
     if weights_sha256:
-        parameters["pretrained"] = f"sha256:{weights_sha256}"
+        parameters["pretrained"] = f"{SAVED}{weights_sha256}"
     return parameters
 
 
@@ -75,10 +80,14 @@ def fingerprint(
     classifier: Classifier,
     studies: Sequence[Study],
     truth: NDArray[np.int64],
+    held_out: NDArray[np.bool_],
     preprocessor: Preprocessor,
     weights: LocalWeights | bool,
 ) -> str:
-    """Return the hash of configuration, versions and data that a resumed training must share."""
+    """Return the hash of configuration, versions and data that a resumed training must share.
+
+    Which studies are held out is part of it: what was trained on must not validate.
+    """
     from cervispine import __version__
 
     content = {
@@ -90,6 +99,7 @@ def fingerprint(
         "studies": [study.uid for study in studies],
         "pixels": [[series.pixel_hash for series in study.series] for study in studies],
         "truth": truth.tolist(),
+        "held_out": held_out.tolist(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -162,8 +162,9 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
     if config["class"] != kind.__name__:
         raise refused(folder, f"it holds a {config['class']}, not a {kind.__name__}")
     try:
-        classifier = kind(**config["parameters"])
         preprocessor = Preprocessor.from_settings(config["preprocessing"])
+        # A clone of it is to be trained on the same images.
+        classifier = kind(**config["parameters"], preprocessor=preprocessor)
         record, class_names = dict(config["record"]), tuple(config["class_names"])
         threshold, temperature = float(config["threshold"]), float(config["temperature"])
         band = None if config.get("band") is None else Band.from_dict(config["band"])

@@ -203,6 +203,8 @@ def train(
             margins = world.gather(
                 margins_of(network, _share(validation, world), recipe.device, recipe.batch_size)
             )
+            if not np.isfinite(margins).all():
+                raise _not_finite("answers to the validation part are", state.epoch)
             rate = _rate(recipe, state.epoch, steps - 1, steps)
             scores = {**_score(validation, margins), "learning_rate": rate}
             record = state.end_epoch(len(training), scores)
@@ -290,11 +292,7 @@ def run_epoch(
             loss = loss_of(state.joint, images, own, weight, recipe, whole=whole)
             total, ending = world.sums([float(loss.detach()), interruption.requested])
             if not math.isfinite(total):
-                raise TrainingError(
-                    f"the training loss is not finite in epoch {epoch + 1}",
-                    advice="lower the learning rate, or train with precision='float32'",
-                    code="LOSS_NOT_FINITE",
-                )
+                raise _not_finite("the training loss is", epoch)
             state.optimizer.zero_grad(set_to_none=True)
             # Gradients are averaged over processes, and the loss is a sum over them.
             torch.autograd.backward(loss * world.size)
@@ -362,6 +360,14 @@ def _schedule(progress: float) -> float:
     if progress < WARM_UP:
         return (progress + 1e-3) / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+
+
+def _not_finite(what: str, epoch: int) -> TrainingError:
+    return TrainingError(
+        f"{what} not finite in epoch {epoch + 1}",
+        advice="lower the learning rate, or train with precision='float32'",
+        code="LOSS_NOT_FINITE",
+    )
 
 
 def _score(validation: Images, margins: NDArray[np.float64]) -> dict[str, float]:

@@ -17,10 +17,13 @@ from cervispine.backbones import load_backbone
 from cervispine.exceptions import BackboneContractError, ModelFormatError, UsageError
 from cervispine.records.tables import listing
 
-__all__ = ["LocalWeights", "freeze_stages", "start", "train_mode"]
+__all__ = ["SAVED", "LocalWeights", "freeze_stages", "start", "train_mode"]
 
 #: What other programs put before every name.
 PREFIXES = ("module.", "network.", "backbone.", "model.")
+
+#: Stands before the hash of the file, in the place of its name, in what is saved.
+SAVED = "sha256:"
 
 #: Where other programs keep the weights among other things.
 HOLDERS = ("state_dict", "model", "model_state_dict")
@@ -130,6 +133,13 @@ def start(pretrained: bool | str | os.PathLike[str] | None) -> LocalWeights | bo
     UsageError, ModelFormatError
         As :meth:`LocalWeights.read`.
     """
+    if isinstance(pretrained, str) and pretrained.startswith(SAVED):
+        raise UsageError(
+            "a saved model knows the weights it started from by their hash alone",
+            where=f"pretrained={pretrained!r}",
+            advice="set_params(pretrained=FILE) names their file again",
+            code="FILE_MISSING",
+        )
     if isinstance(pretrained, (str, os.PathLike)):
         return LocalWeights.read(pretrained)
     return bool(pretrained)

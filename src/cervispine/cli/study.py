@@ -184,7 +184,9 @@ def predict(
     """Read a cohort with a saved model, or a saved ensemble."""
     from cervispine.classification import load_model
     from cervispine.records import Key
+    from cervispine.records.files import make_folder
 
+    make_folder(out.parent)
     classifier = load_model(model, engine=engine)
     sequences = classifier.preprocessor_.sequences
     cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)

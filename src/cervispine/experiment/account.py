@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cervispine.records import CLASSES
 from cervispine.records.describing import describe
 from cervispine.records.identity import IDENTITIES, leakage_code
+from cervispine.records.predictions import CT_ADVISED
 
 if TYPE_CHECKING:
     from cervispine.evaluation import Comparison
@@ -59,7 +63,7 @@ def account_of(
             for part, cohort in parts.items()
         },
         "participants": {part: describe(cohort) for part, cohort in parts.items()},
-        "models": {name: _model(each) for name, each in predictions.items()},
+        "models": {name: _model(each, parts["test"]) for name, each in predictions.items()},
         "checks": [_check(parts, one, other) for one, other in itertools.combinations(parts, 2)],
     }
 
@@ -102,8 +106,8 @@ def _classes() -> list[tuple[int, str]]:
     return list(reversed([*enumerate(CLASSES)]))
 
 
-def _model(predictions: Predictions) -> dict[str, Any]:
-    """Return which model it was and how it was trained."""
+def _model(predictions: Predictions, test: Cohort) -> dict[str, Any]:
+    """Return which model it was, how it was trained, and what it does not decide."""
     made = predictions.provenance
     return {
         "backbone": f"{made['backbone_distribution']} {made['backbone_version']}",
@@ -112,6 +116,19 @@ def _model(predictions: Predictions) -> dict[str, Any]:
         "precision": made["precision"],
         "device": made["device"],
         "threshold": predictions.threshold,
+        "band": predictions.band,
+        "advice": {name: _advice(predictions, test.labels == label) for label, name in _classes()},
+    }
+
+
+def _advice(predictions: Predictions, chosen: NDArray[np.bool_]) -> dict[str, int]:
+    """Count what is said of some of the studies."""
+    advised = np.array([advice == CT_ADVISED for advice in predictions.advice])
+    return {
+        "studies": int(chosen.sum()),
+        "undecided": int((predictions.undecided & chosen).sum()),
+        "unlike_training": int((predictions.unlike & chosen).sum()),
+        "ct_advised": int((advised & chosen).sum()),
     }
 
 

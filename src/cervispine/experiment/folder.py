@@ -29,6 +29,9 @@ FORMAT = "cervispine/run"
 VERSION = 1
 PARTS = ("train", "validation", "test")
 
+#: What lies in the folder of a run that has begun to train.
+BEGUN = ("models/*/*", "tuning/*/*")
+
 #: The distributions whose versions can change a result.
 RECORDED = ("cervispine", "torch", "torchvision", "numpy", "pydicom", "scikit-learn", "scipy")
 
@@ -111,7 +114,7 @@ class RunFolder:
         if not resume:
             # A run whose data were refused lost nothing that anyone would miss: once they are
             # mended the same command works.
-            if not any(self.path.glob("models/*/*")):
+            if not any(any(self.path.glob(begun)) for begun in BEGUN):
                 return
             raise UsageError(
                 "the folder holds a run already",

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from cervispine.exceptions import DataWarning, LabelError, LeakageError
+from cervispine.exceptions import DataWarning, LabelError, LeakageError, UsageError
 from cervispine.records.identity import look_alikes, shared_identities
 from cervispine.records.intake import IntakeReport, Problem
 from cervispine.records.labels import CLASSES, label_studies, read_labels
@@ -133,7 +133,32 @@ class Cohort(Sequence[Study]):
         )
 
     def where(self, keep: Callable[[Study], bool] | None = None, **attributes: Any) -> Cohort:
-        """Return the studies for which ``keep`` is true and every attribute has its value."""
+        """Return the studies for which ``keep`` is true and every attribute has its value.
+
+        Parameters
+        ----------
+        keep
+            Told each study.
+        attributes
+            Columns of the labels, each with the text that stands in it, ``type="segmental"``.
+
+        Raises
+        ------
+        UsageError
+            No study has such an attribute, or the value is no text.
+        """
+        known = {name for study in self.studies for name in study.attributes}
+        for name, value in attributes.items():
+            if self.studies and name not in known:
+                raise UsageError(
+                    f"no study has the attribute {name!r}",
+                    advice=f"there is {', '.join(sorted(known)) or 'none'}",
+                )
+            if not isinstance(value, str):
+                raise UsageError(
+                    f"attributes are text, and {name}={value!r} is none",
+                    advice=f"give {name}={str(value)!r}, as it stands in the table",
+                )
         return self._with(
             study
             for study in self.studies

@@ -18,7 +18,8 @@ def save_comparison(comparison: Comparison, folder: Path, *, mark: str = "") -> 
     """Write ``comparison.json``, ``comparison.txt``, ``tables/`` and ``figures/``.
 
     The tables are CSV and LaTeX; the figures (SVG and PNG) are ``roc`` and, where there is
-    something to draw, ``differences``, ``strata``, ``calibration`` and ``decision``.
+    something to draw, ``differences``, ``strata``, ``calibration`` and ``decision``. Those of a
+    comparison that was saved there before go, whether this one has them or not.
 
     Parameters
     ----------
@@ -34,9 +35,12 @@ def save_comparison(comparison: Comparison, folder: Path, *, mark: str = "") -> 
     ResourceError
         When the folder cannot be written.
     """
-    from cervispine.evaluation.plotting import figure_of
+    from cervispine.evaluation.plotting import KINDS, figure_of
 
     make_folder(folder)
+    for name in ("tables/T[1-9].*", *(f"figures/{kind}.*" for kind in KINDS)):
+        for path in folder.glob(name):
+            path.unlink()
     write_json(folder / "comparison.json", comparison.to_dict())
     write_text(folder / "comparison.txt", comparison.summary() + "\n")
     tables = make_folder(folder / "tables")

@@ -188,10 +188,25 @@ def _of_evaluation(manifest: Manifest, comparison: Comparison) -> dict[str, str]
         "say."
         if any(each["kind"] == "reader" for each in comparison["raters"])
         else "The networks had the images alone.",
-        "indeterminate": "There are none: every study gets a probability and a call.",
+        "indeterminate": "Every study gets a probability and a call, and the figures are of all "
+        f"calls. For some CT is advised whatever the call: {_undecided(manifest)}.",
         "prevalence": f"{100 * sample['positives'] / sample['patients']:.0f} % of the test part "
         "have OPLL.",
     }
+
+
+def _undecided(manifest: Manifest) -> str:
+    told = []
+    for name, model in manifest["models"].items():
+        counts = {
+            kind: sum(each[kind] for each in model["advice"].values())
+            for kind in ("studies", "undecided", "unlike_training")
+        }
+        told.append(
+            f"{name} was undecided for {counts['undecided']} of {counts['studies']} and found "
+            f"{counts['unlike_training']} unlike its training"
+        )
+    return _listed(told)
 
 
 def _lost(rate: Mapping[str, Any] | None) -> str:
