@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cervispine.evaluation.checking import (
-    Binary,
     as_groups,
     as_scores,
     check_confidence,
@@ -78,7 +77,8 @@ def auc(
     Raises
     ------
     EvaluationError
-        ``SINGLE_CLASS``, ``SCORES_NOT_FINITE``, ``NOT_BINARY``, ``NO_CASES``.
+        ``SINGLE_CLASS``, ``SCORES_NOT_FINITE``, ``NOT_BINARY``, ``NO_CASES``,
+        ``GROUPS_MISSING``.
     MismatchedCasesError
         ``LENGTHS_DIFFER``.
 
@@ -121,7 +121,7 @@ def estimate_auc(
     choose(method, ("delong", "logit", "bootstrap"), "method")
     check_confidence(confidence)
     labels, values = checked_pair(truth, scores)
-    clusters = _clusters(labels, groups)
+    clusters = None if groups is None else as_groups(groups, labels)
     placed = placements(labels, values[None, :], clusters)
     area = float(placed.areas[0])
     variance = float(placed.covariance()[0, 0])
@@ -239,7 +239,8 @@ def estimate_auc_difference(
     labels, first = checked_pair(truth, a, "a")
     second = as_scores(b, "b")
     check_same_length(truth=labels, b=second)
-    placed = placements(labels, np.stack([first, second]), _clusters(labels, groups))
+    clusters = None if groups is None else as_groups(groups, labels)
+    placed = placements(labels, np.stack([first, second]), clusters)
     contrast = placed.contrast([1.0, -1.0])
     value = float(placed.areas[0] - placed.areas[1])
     variance = float(contrast.covariance()[0, 0])
@@ -289,14 +290,6 @@ def _without_variance(
     lone = min(placed.positive.shape[1], placed.negative.shape[1]) < 2 and low is None
     p_value = 1.0 if first == second and margin == 0 and not lone else None
     return Difference(first - second, low, high, None, None, p_value, name, scope, n, note)
-
-
-def _clusters(labels: Binary, groups: ArrayLike | None) -> NDArray[np.int64] | None:
-    if groups is None:
-        return None
-    clusters = as_groups(groups)
-    check_same_length(truth=labels, groups=clusters)
-    return clusters
 
 
 def _disjoint_pairs(placed: Placements) -> int:

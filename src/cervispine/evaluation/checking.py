@@ -25,6 +25,7 @@ __all__ = [
     "checked_pair",
     "choose",
     "is_by_case",
+    "is_missing",
     "join",
     "keyed",
 ]
@@ -94,11 +95,70 @@ def as_scores(scores: ArrayLike, name: str = "scores") -> Scores:
     return array
 
 
-def as_groups(groups: Sequence[Hashable] | ArrayLike) -> NDArray[np.int64]:
-    """Return the cluster of each case as a number from 0, in order of first appearance."""
+def as_groups(
+    groups: Mapping[Any, Any] | ArrayLike,
+    truth: Binary,
+    *,
+    order: Sequence[Hashable] | None = None,
+    name: str = "groups",
+) -> NDArray[np.int64]:
+    """Return the cluster of each case as a number from 0, in order of first appearance.
+
+    Parameters
+    ----------
+    groups
+        In the order of the truth; or a mapping or Series by case.
+    truth
+        Of the same cases, shape (cases,).
+    order
+        The cases in the order of the truth, where it is by case: what is by case is then
+        joined. Otherwise a Series is taken in its own order.
+    name
+        Of the parameter, for errors.
+
+    Raises
+    ------
+    EvaluationError
+        ``SHAPE`` for what is not one value for each case; ``GROUPS_MISSING``.
+    MismatchedCasesError
+        ``LENGTHS_DIFFER``; ``CASES_MISMATCHED``, ``CASES_DUPLICATED``; ``CASES_MISSING`` for
+        a mapping where the truth is not by case.
+    """
+    if order is not None and is_by_case(groups):
+        found = join(order, keyed(groups, None, name), name)
+    elif isinstance(groups, Mapping):
+        raise MismatchedCasesError(
+            "a mapping by case cannot be joined with a truth that is not by case",
+            where=name,
+            advice="give one value for each case, in the order of the truth",
+            code="CASES_MISSING",
+        )
+    else:
+        found = _items(groups, name)
+    if not all(isinstance(group, Hashable) for group in found):
+        raise EvaluationError("some cases have a table and not one value", where=name, code="SHAPE")
+    missing = sum(map(is_missing, found))
+    if missing:
+        raise EvaluationError(
+            f"{missing} of {len(found)} cases have none",
+            where=name,
+            advice="give every case its own; a case that stands alone is a group of one",
+            code="GROUPS_MISSING",
+        )
     numbers: dict[Hashable, int] = {}
-    names: list[Hashable] = np.asarray(groups, dtype=object).tolist()
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+    places = [numbers.setdefault(group, len(numbers)) for group in found]
+    result = np.array(places, dtype=np.int64)
+    check_same_length(**{"truth": truth, name: result})
+    return result
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is blank: None, a blank text, NaN, or what pandas writes for them."""
+    if value is None or isinstance(value, str):
+        return not (value or "").strip()
+    # NaN and NaT are unlike themselves, and whether NA is cannot be told.
+    same = value == value
+    return not isinstance(same, (bool, np.bool_)) or not same
 
 
 def check_same_length(**arrays: NDArray[Any]) -> None:
@@ -215,6 +275,22 @@ def join(
     return [values[case] for case in cases]
 
 
+def _items(values: ArrayLike, name: str) -> list[Any]:
+    array = np.asarray(values, dtype=object)
+    if array.ndim != 1:
+        raise _shape_error(array, name)
+    items: list[Any] = array.tolist()
+    return items
+
+
+def _shape_error(array: NDArray[Any], name: str) -> EvaluationError:
+    return EvaluationError(
+        f"expected one value for each case, got an array of shape {array.shape}",
+        where=name,
+        code="SHAPE",
+    )
+
+
 def _numbers(values: ArrayLike, name: str) -> Scores:
     try:
         array = np.asarray(values, dtype=np.float64)
@@ -223,11 +299,7 @@ def _numbers(values: ArrayLike, name: str) -> Scores:
             "some values are not numbers", where=name, code="NOT_NUMBERS"
         ) from error
     if array.ndim != 1:
-        raise EvaluationError(
-            f"expected one value for each case, got an array of shape {array.shape}",
-            where=name,
-            code="SHAPE",
-        )
+        raise _shape_error(array, name)
     if array.size == 0:
         raise EvaluationError("there are no cases", where=name, code="NO_CASES")
     return array

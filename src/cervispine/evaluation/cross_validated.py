@@ -9,7 +9,6 @@ from cervispine.evaluation.areas import normal_quantile
 from cervispine.evaluation.checking import (
     as_groups,
     check_confidence,
-    check_same_length,
     checked_pair,
 )
 from cervispine.evaluation.delong import ZERO_VARIANCE, placements
@@ -51,7 +50,7 @@ def cross_validated_auc(
     ------
     EvaluationError
         ``SINGLE_CLASS`` when a fold lacks a class; ``SCORES_NOT_FINITE``, ``NOT_BINARY``,
-        ``NO_CASES``.
+        ``NO_CASES``; ``GROUPS_MISSING`` when a case has no fold.
     MismatchedCasesError
         ``LENGTHS_DIFFER``.
 
@@ -63,8 +62,7 @@ def cross_validated_auc(
     """
     check_confidence(confidence)
     labels, values = checked_pair(truth, scores)
-    of_case = as_groups(folds)
-    check_same_length(truth=labels, folds=of_case)
+    of_case = as_groups(folds, labels, name="folds")
     areas, variances = [], []
     for fold in np.unique(of_case):
         inside = of_case == fold

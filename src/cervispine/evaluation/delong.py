@@ -233,8 +233,6 @@ def delong_covariance(
     labels = as_truth(truth)
     table = np.stack([as_scores(row) for row in np.atleast_2d(np.asarray(scores, dtype=float))])
     check_same_length(truth=labels, scores=table)
-    clusters = None if groups is None else as_groups(groups)
-    if clusters is not None:
-        check_same_length(truth=labels, groups=clusters)
+    clusters = None if groups is None else as_groups(groups, labels)
     placed = placements(labels, table, clusters)
     return placed.areas, placed.covariance()

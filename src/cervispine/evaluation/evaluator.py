@@ -58,7 +58,7 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
         *,
         threshold: ThresholdLike,
         cases: Sequence[Hashable] | None = None,
-        groups: Sequence[Hashable] | None = None,
+        groups: Values | None = None,
     ) -> Evaluation:
         """Judge one model.
 
@@ -74,17 +74,19 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
         cases
             The cases of the arrays, where one of truth and scores is by case.
         groups
-            The cluster (patient) of each case, in the order of the truth, where cases
-            are not independent.
+            The cluster (patient) of each case, where cases are not independent: in the
+            order of the truth, or by case where the truth is.
 
         Raises
         ------
         EvaluationError
-            ``SINGLE_CLASS``, ``NOT_BINARY``, ``SCORES_NOT_FINITE``, ``NO_CASES``.
+            ``SINGLE_CLASS``, ``NOT_BINARY``, ``SCORES_NOT_FINITE``, ``NO_CASES``,
+            ``GROUPS_MISSING``.
         MismatchedCasesError
-            ``CASES_MISMATCHED``, ``CASES_DUPLICATED``, ``LENGTHS_DIFFER``.
+            ``CASES_MISMATCHED``, ``CASES_MISSING``, ``CASES_DUPLICATED``, ``LENGTHS_DIFFER``.
         """
         settings = Settings.of(self)
+        order: list[Hashable] | None = None
         if any(map(is_by_case, (truth, scores))) or cases is not None:
             by_case = keyed(truth, cases, "truth")
             order = list(by_case)
@@ -94,9 +96,7 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
             labels = as_truth(truth)  # type: ignore[arg-type]
             values = as_scores(scores)  # type: ignore[arg-type]
         check_same_length(truth=labels, scores=values)
-        clusters = None if groups is None else as_groups(groups)
-        if clusters is not None:
-            check_same_length(truth=labels, groups=clusters)
+        clusters = None if groups is None else as_groups(groups, labels, order=order)
         result = judge_model("model", labels, values, threshold, clusters, settings)
         for note in result.notes:
             warnings.warn(note, StatisticsWarning, stacklevel=2)

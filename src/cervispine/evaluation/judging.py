@@ -18,9 +18,7 @@ from cervispine.evaluation.checking import (
     as_groups,
     as_scores,
     as_truth,
-    check_same_length,
     choose,
-    is_by_case,
     join,
     keyed,
 )
@@ -63,7 +61,7 @@ def compare_raters(
     order = list(by_case)
     labels = as_truth(list(by_case.values()))
     check_classes(labels)
-    clusters = _clusters(groups, order, cases)
+    clusters = None if groups is None else as_groups(groups, labels, order=order)
     models = {
         name: judge_model(
             name,
@@ -176,18 +174,6 @@ def _check_prevalence(prevalence: float | None, groups: Values | None) -> None:
             where="prevalence, groups",
             advice="give one case a patient, or leave the prevalence out",
         )
-
-
-def _clusters(
-    groups: Values | None, order: Sequence[Hashable], cases: Sequence[Hashable] | None
-) -> Groups:
-    if groups is None:
-        return None
-    if is_by_case(groups):
-        return as_groups(join(order, keyed(groups, cases, "groups"), "groups"))
-    clusters = as_groups(groups)  # type: ignore[arg-type]
-    check_same_length(truth=np.arange(len(order)), groups=clusters)
-    return clusters
 
 
 def _judge_readers(
