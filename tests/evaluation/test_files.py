@@ -59,6 +59,11 @@ def test_models_alone_and_a_threshold_given(labels_csv, scores_csv):
     assert result.models["resnet34"].threshold == Threshold(0.38, "given by the user")
 
 
+def test_a_threshold_that_is_no_number_is_refused(labels_csv, scores_csv):
+    with pytest.raises(UsageError, match="finite number"):
+        compare_files(labels_csv, scores_csv, threshold=float("nan"))
+
+
 def test_scores_without_calls_need_a_threshold(labels_csv, scores_csv):
     lines = [line.rsplit(",", 1)[0] for line in scores_csv.read_text().splitlines()]
     scores_csv.write_text("\n".join(lines) + "\n")

@@ -1,8 +1,11 @@
 """Operating points against R's pROC, chosen on validation data and applied to test data."""
 
+import math
+
+import numpy as np
 import pytest
 
-from cervispine.evaluation import choose_threshold
+from cervispine.evaluation import Evaluator, Threshold, choose_threshold
 from cervispine.exceptions import EvaluationError, UsageError
 
 MODELS = ("resnet34", "resnet50", "resnet101")
@@ -76,3 +79,16 @@ def test_a_specificity_that_no_score_has_is_refused():
 def test_rules_that_cannot_be_meant_are_refused(arguments):
     with pytest.raises(UsageError):
         choose_threshold([0, 1], [0.2, 0.7], **arguments)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "0.5"])
+def test_a_threshold_is_a_finite_number(value):
+    for make in (Threshold, lambda value: Threshold(value, "validation part")):
+        with pytest.raises(UsageError, match="finite number"):
+            make(value)
+
+
+def test_a_threshold_of_any_number_is_kept_as_a_float():
+    assert type(Threshold(np.float32(0.5)).value) is float
+    result = Evaluator().evaluate([0, 1, 0, 1], [0, 1, 2, 3], threshold=np.int64(1))
+    assert result.threshold == Threshold(1.0)

@@ -205,9 +205,7 @@ def _as_threshold(threshold: ThresholdLike, labels: Binary, values: Scores) -> T
     if isinstance(threshold, str):
         choose(threshold, ("youden",), "threshold")
         return Threshold(choose_threshold(labels, values), _SELF_CHOSEN)
-    if not np.isfinite(threshold):
-        raise UsageError(f"a threshold is a finite number, got {threshold}", where="threshold")
-    return Threshold(float(threshold))
+    return Threshold(threshold)
 
 
 def _threshold_of(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from numbers import Real
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -15,6 +17,17 @@ from cervispine.exceptions import EvaluationError, UsageError
 __all__ = ["Threshold", "choose_threshold"]
 
 
+def _finite(value: Any) -> float:
+    # Of NaN every comparison is false: nothing would be called, and no figure would show why.
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise UsageError(
+            "a threshold is a finite number",
+            where="threshold",
+            advice="choose one on validation data, as choose_threshold does",
+        )
+    return float(value)
+
+
 @attrs.frozen
 class Threshold:
     """An operating point that remembers where it came from.
@@ -25,9 +38,14 @@ class Threshold:
         A score at or above it is a positive call.
     source
         Where it was chosen, in words, as the tables print it.
+
+    Raises
+    ------
+    UsageError
+        A value that is not a finite number.
     """
 
-    value: float
+    value: float = attrs.field(converter=_finite)
     source: str = "fixed beforehand"
 
     def __str__(self) -> str:
