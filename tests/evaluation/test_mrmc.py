@@ -301,8 +301,16 @@ def changed(table, name, place, value):
             "READINGS_MISSING",
             "1 of 1140 readings are missing, of 1 of 114 cases",
         ),
-        (lambda t: changed(t, "rating", 0, "nan"), EvaluationError, "SCORES_NOT_FINITE", ""),
-        (lambda t: changed(t, "rating", 0, "high"), EvaluationError, "NOT_NUMBERS", ""),
+        (lambda t: {**t, "rating": t["rating"][:-1]}, EvaluationError, "LENGTHS_DIFFER", "rating"),
+        (lambda t: changed(t, "rating", 2, "nan"), EvaluationError, "NOT_NUMBERS", "rows 3"),
+        (lambda t: changed(t, "rating", 2, "high"), EvaluationError, "NOT_NUMBERS", "rows 3"),
+        (lambda t: changed(t, "rating", 2, np.inf), EvaluationError, "NOT_NUMBERS", "rows 3"),
+        (lambda t: changed(t, "rating", 2, [1]), EvaluationError, "NOT_NUMBERS", "rows 3"),
+        (lambda t: changed(t, "truth", 2, "yes"), EvaluationError, "NOT_NUMBERS", "rows 3"),
+        (lambda t: changed(t, "truth", 2, None), EvaluationError, "NOT_BINARY", "rows 3"),
+        (lambda t: changed(t, "truth", 2, 2), EvaluationError, "NOT_BINARY", "rows 3"),
+        (lambda t: changed(t, "case", 2, None), EvaluationError, "READINGS_ROWS", "rows 3"),
+        (lambda t: changed(t, "reader", 2, " "), EvaluationError, "READINGS_ROWS", "rows 3"),
     ],
 )
 def test_what_is_no_reader_study_is_refused(van_dyke, fault, kind, code, says):
@@ -321,6 +329,42 @@ def test_complete_cases_are_counted(van_dyke):
     apart["case"] = [0, 1, 2, 3]
     with pytest.raises(MismatchedCasesError, match="no case was read by every reader"):
         mrmc(apart, complete_cases=True)
+
+
+@pytest.mark.parametrize("blank", [None, np.nan, "", " ", pd.NA])
+@pytest.mark.parametrize("measure", ["auc", "sensitivity"])
+def test_a_blank_reading_is_a_gap(van_dyke, measure, blank):
+    value = "rating" if measure == "auc" else "call"
+    table = {**van_dyke, "call": [int(float(rating) > 3) for rating in van_dyke["rating"]]}
+    gap = changed(table, value, 4, blank)
+    with pytest.raises(MismatchedCasesError) as caught:
+        mrmc(gap, measure=measure)
+    assert caught.value.code == "READINGS_MISSING"
+    assert (
+        f"1 of 1140 readings are missing, of 1 of 114 cases; the {value} is blank in rows 5,"
+        in (caught.value.what)
+    )
+    result = mrmc(gap, measure=measure, complete_cases=True)
+    absent = {name: [*column[:4], *column[5:]] for name, column in table.items()}
+    assert result.to_dict() == mrmc(absent, measure=measure, complete_cases=True).to_dict()
+    assert (result.dropped, result.n) == (1, 113)
+
+
+def test_a_call_that_is_neither_0_nor_1_is_named_by_its_row(van_dyke):
+    table = {**van_dyke, "call": van_dyke["truth"]}
+    with pytest.raises(EvaluationError, match="neither 0 nor 1: rows 7,") as caught:
+        mrmc(changed(table, "call", 6, 2), measure="sensitivity")
+    assert caught.value.code == "NOT_BINARY"
+
+
+@FEW
+def test_a_blank_reading_of_a_file_is_a_gap(tmp_path, synthetic):
+    path = tmp_path / "readings.csv"
+    table = pd.DataFrame(synthetic)
+    table["rating"] = table["rating"].astype(object)
+    table.loc[0, "rating"] = ""
+    table.to_csv(path, index=False)
+    assert mrmc(read_readings(path), complete_cases=True).dropped == 1
 
 
 def test_designs_without_an_answer_are_refused(van_dyke):

@@ -18,6 +18,7 @@ from cervispine.exceptions import EvaluationError, MismatchedCasesError, UsageEr
 __all__ = [
     "as_binary",
     "as_groups",
+    "as_items",
     "as_scores",
     "as_truth",
     "check_confidence",
@@ -134,7 +135,7 @@ def as_groups(
             code="CASES_MISSING",
         )
     else:
-        found = _items(groups, name)
+        found = as_items(groups, name)
     if not all(isinstance(group, Hashable) for group in found):
         raise EvaluationError("some cases have a table and not one value", where=name, code="SHAPE")
     missing = sum(map(is_missing, found))
@@ -150,6 +151,21 @@ def as_groups(
     result = np.array(places, dtype=np.int64)
     check_same_length(**{"truth": truth, name: result})
     return result
+
+
+def as_items(values: ArrayLike, name: str) -> list[Any]:
+    """Return a column of anything as a list of one value for each case.
+
+    Raises
+    ------
+    EvaluationError
+        ``SHAPE``.
+    """
+    array = np.asarray(values, dtype=object)
+    if array.ndim != 1:
+        raise _shape_error(array, name)
+    items: list[Any] = array.tolist()
+    return items
 
 
 def is_missing(value: Any) -> bool:
@@ -273,14 +289,6 @@ def join(
             "so 00123 and 123 differ",
         )
     return [values[case] for case in cases]
-
-
-def _items(values: ArrayLike, name: str) -> list[Any]:
-    array = np.asarray(values, dtype=object)
-    if array.ndim != 1:
-        raise _shape_error(array, name)
-    items: list[Any] = array.tolist()
-    return items
 
 
 def _shape_error(array: NDArray[Any], name: str) -> EvaluationError:

@@ -203,7 +203,8 @@ def mrmc(
     confidence
         Of the two-sided intervals.
     complete_cases
-        Leave out the cases that lack a reading, where otherwise they are an error.
+        Leave out the cases that lack a reading, be its value blank or the row not there, where
+        otherwise they are an error.
 
     Returns
     -------
@@ -215,7 +216,8 @@ def mrmc(
     ------
     EvaluationError
         ``READINGS_COLUMNS``, ``READINGS_TRUTH``, ``READINGS_DUPLICATED``,
-        ``READINGS_MISSING``, ``READERS_TOO_FEW``, ``SINGLE_CASE``, and those of truth and scores.
+        ``READINGS_MISSING``, ``READINGS_ROWS``, ``NOT_NUMBERS``, ``NOT_BINARY``,
+        ``READERS_TOO_FEW``, ``SINGLE_CASE``, ``SINGLE_CLASS``, ``NO_CASES``.
     UsageError
         Readers and cases both fixed: nothing then scatters.
 

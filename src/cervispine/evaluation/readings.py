@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from cervispine.evaluation.checking import Binary, Scores, as_binary, as_scores, as_truth
+from cervispine.evaluation.checking import (
+    Binary,
+    Scores,
+    as_binary,
+    as_items,
+    as_truth,
+    check_same_length,
+    is_missing,
+)
 from cervispine.exceptions import EvaluationError, MismatchedCasesError
 from cervispine.records.tables import number_in, raise_faults, read_table
 
@@ -92,15 +100,17 @@ def as_readings(table: ReadingTable, value: str, *, complete_cases: bool = False
     value
         The column of the values: ``"rating"`` or ``"call"``.
     complete_cases
-        Leave out the cases that lack a reading, where otherwise they are an error.
+        Leave out the cases that lack a reading, be its value blank or the row not there, where
+        otherwise they are an error.
 
     Raises
     ------
     EvaluationError
-        ``READINGS_COLUMNS``; ``READINGS_TRUTH`` where rows of one case disagree; those of
-        truth and values.
+        ``READINGS_COLUMNS``; ``READINGS_ROWS`` where a case, reader or modality is blank;
+        ``NOT_NUMBERS`` and ``NOT_BINARY``, with the rows; ``READINGS_TRUTH`` where rows of one
+        case disagree; ``SINGLE_CLASS``, ``NO_CASES``.
     MismatchedCasesError
-        ``READINGS_DUPLICATED``, ``READINGS_MISSING``.
+        ``READINGS_DUPLICATED``, ``READINGS_MISSING``, ``LENGTHS_DIFFER``.
     """
     missing = [name for name in (*_NAMES, "truth", value) if name not in table]
     if missing:
@@ -110,19 +120,18 @@ def as_readings(table: ReadingTable, value: str, *, complete_cases: bool = False
             advice=f"a row is one reading: case, reader, modality, truth and {value}",
             code="READINGS_COLUMNS",
         )
-    values = as_binary(table[value], value) if value == "call" else as_scores(table[value], value)
-    truth = as_binary(table["truth"], "truth")
+    values = _numbers(table[value], value)
+    if value == "call":
+        _refuse_unlike_0_and_1(values, value, ~np.isnan(values))
+    truths = _numbers(table["truth"], "truth")
+    _refuse_unlike_0_and_1(truths, "truth", np.ones(truths.shape, dtype=bool))
+    truth = as_binary(truths, "truth")
     places, names = [], []
     for name in _NAMES:
-        place, found = _numbered(table[name])
-        if len(place) != len(truth):
-            raise MismatchedCasesError(
-                f"{len(place)} values of {name} for {len(truth)} of truth",
-                where="table",
-                code="LENGTHS_DIFFER",
-            )
+        place, found = _numbered(table[name], name)
         places.append(place)
         names.append(found)
+    check_same_length(**{"truth": truth, value: values, **dict(zip(_NAMES, places, strict=True))})
     case, reader, modality = places
     cases, readers, modalities = names
     diseased, rows = np.bincount(case, truth), np.bincount(case)
@@ -148,9 +157,11 @@ def as_readings(table: ReadingTable, value: str, *, complete_cases: bool = False
     grid.ravel()[flat] = values
     complete = ~np.isnan(grid).any(axis=(0, 1))
     if not complete.all() and not complete_cases:
+        blank = _listed(np.isnan(values))
         raise MismatchedCasesError(
             f"{int(np.isnan(grid).sum())} of {grid.size} readings are missing, "
-            f"of {int((~complete).sum())} of {len(cases)} cases",
+            f"of {int((~complete).sum())} of {len(cases)} cases"
+            + (f"; the {value} is blank in {blank}" if blank else ""),
             where="table",
             advice="every reader reads every case in every modality; complete_cases=True leaves "
             "out the cases with gaps",
@@ -172,25 +183,68 @@ def as_readings(table: ReadingTable, value: str, *, complete_cases: bool = False
     )
 
 
-def _numbered(column: Any) -> tuple[Binary, list[str]]:
+def _numbers(column: Any, name: str) -> Scores:
+    """Return a column as numbers, NaN where a cell is blank."""
+    cells = as_items(column, name)
+    blank = np.array([is_missing(cell) for cell in cells], dtype=bool)
+    numbers = np.array([_number(cell) for cell in cells], dtype=np.float64)
+    _refuse_rows(
+        ~np.isfinite(numbers) & ~blank,
+        EvaluationError,
+        f"the {name} is not a finite number",
+        "correct these rows; leave a cell blank where there was no reading",
+        code="NOT_NUMBERS",
+    )
+    return numbers
+
+
+def _number(cell: Any) -> float:
+    if isinstance(cell, str):
+        number = number_in(cell.strip())
+        return np.nan if number is None else number
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _refuse_unlike_0_and_1(values: Scores, name: str, among: NDArray[np.bool_]) -> None:
+    _refuse_rows(
+        among & (values != 0) & (values != 1),
+        EvaluationError,
+        f"the {name} is neither 0 nor 1",
+        "code 1 as diseased (OPLL), or called so, and 0 as not",
+        code="NOT_BINARY",
+    )
+
+
+def _numbered(column: Any, name: str) -> tuple[Binary, list[str]]:
     """Return the place of each value among the distinct ones, and these as text."""
+    cells = as_items(column, name)
+    _refuse_rows(
+        [is_missing(cell) for cell in cells],
+        EvaluationError,
+        f"the {name} is blank",
+        "a row is one reading: say of whom, by whom and in which modality",
+        code="READINGS_ROWS",
+    )
     numbers: dict[str, int] = {}
-    texts = [str(value) for value in np.asarray(column, dtype=object).tolist()]
-    places = np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
-    return places, list(numbers)
+    places = [numbers.setdefault(str(cell), len(numbers)) for cell in cells]
+    return np.array(places, dtype=np.int64), list(numbers)
 
 
 def _refuse_rows(
-    wrong: Any, kind: type[EvaluationError], what: str, advice: str, *, code: str
+    wrong: ArrayLike, kind: type[EvaluationError], what: str, advice: str, *, code: str
 ) -> None:
-    rows: Sequence[int] = (np.flatnonzero(wrong) + 1).tolist()
+    if listed := _listed(wrong):
+        raise kind(f"{what}: {listed}", where="table", advice=advice, code=code)
+
+
+def _listed(wrong: ArrayLike) -> str:
+    """Return the rows that are marked, in words; nothing where there are none."""
+    rows: list[int] = (np.flatnonzero(wrong) + 1).tolist()
     if not rows:
-        return
-    listed = ", ".join(str(row) for row in rows[:_LISTED])
+        return ""
+    listed = ", ".join(map(str, rows[:_LISTED]))
     more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
-    raise kind(
-        f"{what}: rows {listed}{more}, counted from 1 without the header",
-        where="table",
-        advice=advice,
-        code=code,
-    )
+    return f"rows {listed}{more}, counted from 1 without the header"
