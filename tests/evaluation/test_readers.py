@@ -190,12 +190,21 @@ def test_no_complete_case_at_all_is_refused(path):
         (pd.DataFrame({"patient": ["P1"], "call": [1]}), "READERS_COLUMNS"),
         (pd.DataFrame({"patient": [], "reader": [], "call": []}), "READERS_ROWS"),
         (pd.DataFrame({"patient": ["P1"], "reader": [None], "call": [1]}), "READERS_ID_MISSING"),
+        (pd.DataFrame({"patient": ["P1"], "reader": ["A"]}), "READERS_COLUMNS"),
+        (pd.DataFrame({"patient": [123], "reader": ["A"], "call": [1]}), "ID_NOT_TEXT"),
+        (pd.DataFrame({"patient": [123.0], "reader": ["A"], "call": [1]}), "ID_NOT_TEXT"),
+        (pd.DataFrame({"patient": ["P1\u200b"], "reader": ["A"], "call": [1]}), "READERS_ROWS"),
+        (
+            pd.DataFrame([["P1", "A", 0, 1]], columns=["patient", "reader", "call", "call"]),
+            "READERS_COLUMNS",
+        ),
     ],
 )
 def test_faults_of_a_frame_are_refused(frame, code):
     with pytest.raises(LabelError) as caught:
         ReaderTable.from_frame(frame)
     assert caught.value.code == code
+    assert "P1" not in str(caught.value)
 
 
 def test_patients_that_nobody_read():

@@ -165,6 +165,19 @@ def test_tables_in_memory_are_taken_as_text() -> None:
     assert [dict(row.cells) for row in mapping.rows] == [{"patient": "00123", "label": "OPLL"}]
 
 
+def test_a_frame_gives_the_rows_of_its_file(path: Path) -> None:
+    cells = [["a ", "OPLL", "'=1"], ["", "", ""], [" 00123", "DSS", " x"]]
+    frame = pd.DataFrame(cells, columns=["patient", " label", "site"])
+    frame.to_csv(path, index=False)
+    tables = [
+        table_of(each, required=("patient", "label"), code="LABELS") for each in (frame, path)
+    ]
+    assert tables[0].columns == tables[1].columns == ("patient", "label", "site")
+    assert [row.cells for row in tables[0].rows] == [row.cells for row in tables[1].rows]
+    assert [row["patient"] for row in tables[0].rows] == ["a", "00123"]
+    assert [row.number for row in tables[0].rows] == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("source", "code"),
     [
@@ -173,6 +186,17 @@ def test_tables_in_memory_are_taken_as_text() -> None:
         (pd.DataFrame({"patient": ["123"]}), "LABELS_COLUMNS"),
         (pd.DataFrame({"patient": [], "label": []}), "LABELS_ROWS"),
         ({}, "LABELS_ROWS"),
+        (pd.DataFrame([["", None]], columns=["patient", "label"]), "LABELS_ROWS"),
+        (pd.DataFrame({"patient": ["canary\u200b"], "label": ["OPLL"]}), "LABELS_ROWS"),
+        ({"canary\u200b": "OPLL"}, "LABELS_ROWS"),
+        (
+            pd.DataFrame([["7", "OPLL", "DSS"]], columns=["patient", "label", "label"]),
+            "LABELS_COLUMNS",
+        ),
+        (
+            pd.DataFrame([["7", "OPLL", "canary"]], columns=["patient", "label", ""]),
+            "LABELS_ROWS",
+        ),
     ],
 )
 def test_tables_in_memory_are_refused_like_files(source: Any, code: str) -> None:
@@ -180,6 +204,7 @@ def test_tables_in_memory_are_refused_like_files(source: Any, code: str) -> None
         table_of(source, required=("patient", "label"), code="LABELS")
     assert caught.value.code == code
     assert "123," not in caught.value.what
+    assert "canary" not in str(caught.value)
     with pytest.raises(UsageError, match="a path, a mapping or a data frame"):
         table_of([("1", "OPLL")], required=("patient", "label"), code="LABELS")  # type: ignore[arg-type]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import join
 from cervispine.exceptions import LabelError, UsageError
-from cervispine.records.tables import number_in, read_table
+from cervispine.records.tables import Row, Table, number_in, read_table, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +99,7 @@ class ReaderTable:
             ``READERS_INVALID`` when they are of several kinds.
         """
         table = read_table(path, required=_REQUIRED, code="READERS", numbers=_VALUES)
-        rows = [(row.number, row.cells) for row in table.rows]
-        return cls._from_rows(rows, table.columns, Path(path).name, complete_cases, rating_scale)
+        return cls._from_table(table, complete_cases, rating_scale)
 
     @classmethod
     def from_frame(
@@ -112,17 +111,12 @@ class ReaderTable:
     ) -> ReaderTable:
         """Take a table in memory; row numbers in errors count its rows from 1.
 
-        Read identifiers as text (``pandas.read_csv(..., dtype=str)``): a frame of
-        numbers has lost the zeros of ``00123``. Other parameters and errors are as in
-        ``from_csv``.
+        Read identifiers as text (``pandas.read_csv(..., dtype={"patient": str})``): a column
+        of numbers has lost the zeros of ``00123`` and is refused (``ID_NOT_TEXT``). Other
+        parameters and errors are as in ``from_csv``.
         """
-        columns = tuple(str(column) for column in frame.columns)
-        text = frame.astype(object).where(frame.notna(), "")
-        rows = [
-            (number, dict(zip(columns, row, strict=True)))
-            for number, row in enumerate(text.itertuples(index=False, name=None), start=1)
-        ]
-        return cls._from_rows(rows, columns, "readers", complete_cases, rating_scale)
+        table = table_of(frame, required=_REQUIRED, code="READERS")
+        return cls._from_table(table, complete_cases, rating_scale)
 
     @classmethod
     def without_readers(cls, patients: Iterable[str]) -> ReaderTable:
@@ -137,30 +131,21 @@ class ReaderTable:
         )
 
     @classmethod
-    def _from_rows(
-        cls,
-        rows: Sequence[tuple[int, Mapping[str, Any]]],
-        columns: tuple[str, ...],
-        where: str,
-        complete_cases: bool,
-        rating_scale: tuple[float, float],
+    def _from_table(
+        cls, table: Table, complete_cases: bool, rating_scale: tuple[float, float]
     ) -> ReaderTable:
-        missing = [column for column in _REQUIRED if column not in columns]
-        if not any(column in columns for column in _VALUES):
-            missing.append("call or rating")
-        if missing:
+        where = table.source
+        if not any(column in table.columns for column in _VALUES):
             # Other names than those wanted may be patients, where rows and columns are exchanged.
-            reason = f"no column {', '.join(missing)} among the {len(columns)} of the table"
+            reason = f"no column call or rating among the {len(table.columns)} of the table"
             _refuse([_Fault("READERS_COLUMNS", reason)], where)
-        if not rows:
-            _refuse([_Fault("READERS_ROWS", "the table has no rows")], where)
         if not rating_scale[0] < rating_scale[1]:
             raise UsageError(
                 f"a rating scale goes from low to high, got {rating_scale}", where="rating_scale"
             )
-        draft = _Draft([column for column in _VALUES if column in columns], rating_scale)
-        for number, row in rows:
-            draft.add(number, row)
+        draft = _Draft([column for column in _VALUES if column in table.columns], rating_scale)
+        for row in table.rows:
+            draft.add(row)
         faults = draft.faults()
         readers, patients = tuple(draft.readers), tuple(draft.patients)
         incomplete, gaps = _gaps(draft, readers, patients)
@@ -177,7 +162,7 @@ class ReaderTable:
             patients=kept,
             readers=readers,
             dropped=len(incomplete),
-            ignored_columns=tuple(column for column in columns if column not in used),
+            ignored_columns=tuple(column for column in table.columns if column not in used),
             calls=_tables(draft.values.get("call", {}), readers, kept, int),
             ratings=_tables(draft.values.get("rating", {}), readers, kept, float),
         )
@@ -267,8 +252,8 @@ class _Draft:
         self.values: dict[str, dict[tuple[str, str], float | None]] = {c: {} for c in columns}
         self._faults: dict[tuple[str, str], list[int]] = {}
 
-    def add(self, number: int, row: Mapping[str, Any]) -> None:
-        patient, reader = (_cell(row, name) for name in _REQUIRED)
+    def add(self, row: Row) -> None:
+        number, (patient, reader) = row.number, (row[name] for name in _REQUIRED)
         if not patient or not reader:
             self._fault("READERS_ID_MISSING", "patient or reader is blank", number)
             return
@@ -278,8 +263,7 @@ class _Draft:
         self.rows[patient, reader] = number
         self.patients[patient] = self.readers[reader] = None
         for column in self.columns:
-            text = _cell(row, column)
-            self.values[column][patient, reader] = self._number(column, text, number)
+            self.values[column][patient, reader] = self._number(column, row[column], number)
 
     def faults(self) -> list[_Fault]:
         return [_Fault(*kind, tuple(rows)) for kind, rows in self._faults.items()]
@@ -297,11 +281,6 @@ class _Draft:
 
     def _fault(self, code: str, reason: str, row: int) -> None:
         self._faults.setdefault((code, reason), []).append(row)
-
-
-def _cell(row: Mapping[str, Any], column: str) -> str:
-    value = row.get(column)
-    return "" if value is None else str(value).strip()
 
 
 def _gaps(

@@ -116,41 +116,8 @@ def read_table(
     """
     path = Path(path)
     sheet = read_sheet(path, required=required, code=code)
-    names = [(place, name) for place, name in enumerate(sheet.header) if name]
-    columns = tuple(name for _, name in names)
-    if len(set(columns)) < len(columns):
-        # By number, since a name that stands for no column may be a patient's.
-        places = [place + 1 for place, name in names if columns.count(name) > 1]
-        raise LabelError(
-            f"two columns share a name: columns {', '.join(map(str, places))}",
-            where=str(path),
-            advice="give each column a name of its own",
-            code=f"{code}_COLUMNS",
-        )
-    rows: list[Row] = []
-    faults: list[str] = []
-    for number, cells in sheet.rows:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if any(name in required and place >= len(cells) for place, name in names):
-            faults.append(f"row {number}: {len(cells)} cells for {len(columns)} columns")
-            continue
-        named = {place for place, _ in names}
-        faults += [
-            f"row {number}: a value in column {place + 1}, which has no name"
-            for place, cell in enumerate(cells)
-            if place not in named and cell.strip()
-        ]
-        values = {name: cells[place] if place < len(cells) else "" for place, name in names}
-        faults += [
-            f"row {number}: the {name} holds {invisible}"
-            for name in required
-            if (invisible := _invisible(values[name].strip(" ")))
-        ]
-        kept = {n: cell if n in exact else plain_cell(cell) for n, cell in values.items()}
-        rows.append(Row(number, kept))
-    if not rows and not faults:
-        faults.append("the table has no rows")
+    columns = _columns_of(sheet.header, where=str(path), code=code)
+    rows, faults = _rows_of(sheet.header, sheet.rows, required=required, exact=exact)
     if sheet.delimiter != ",":
         for column in set(numbers) & set(columns):
             rows, more = _with_points(rows, column)
@@ -162,7 +129,7 @@ def read_table(
 def table_of(
     source: TableLike, *, required: Sequence[str], code: str, exact: Sequence[str] = ()
 ) -> Table:
-    """Read a CSV file, or take a table in memory, whose rows then count from 1.
+    """Read a CSV file, or take a table in memory as strictly; its rows then count from 1.
 
     Parameters
     ----------
@@ -182,34 +149,31 @@ def table_of(
     if isinstance(source, (str, Path)):
         return read_table(source, required=required, code=code, exact=exact)
     if isinstance(source, Mapping):
-        columns = tuple(required[:2])
-        content = [dict(zip(columns, item, strict=True)) for item in source.items()]
+        header = tuple(required[:2])
+        content = list(source.items())
     elif hasattr(source, "itertuples"):
-        columns = tuple(str(column) for column in source.columns)
+        header = tuple(str(column).strip(" ") for column in source.columns)
         blank = source.astype(object).where(source.notna(), "")
-        content = [
-            dict(zip(columns, row, strict=True)) for row in blank.itertuples(index=False, name=None)
-        ]
+        content = list(blank.itertuples(index=False, name=None))
     else:
         raise UsageError(f"a table is a path, a mapping or a data frame, not {type(source)}")
     where = f"the {type(source).__name__} given"
+    columns = _columns_of(header, where=where, code=code)
     if missing := [name for name in required if name not in columns]:
         raise LabelError(f"the columns {missing} are missing", where=where, code=f"{code}_COLUMNS")
     identifier = required[0]
-    if any(not isinstance(row[identifier], str) for row in content):
+    place = header.index(identifier)
+    if any(not isinstance(cells[place], str) for cells in content):
         raise LabelError(
             f"the column {identifier} holds numbers, which have lost the zeros of 00123",
             where=where,
             advice=f"read it as text: pandas.read_csv(..., dtype={{{identifier!r}: str}})",
             code="ID_NOT_TEXT",
         )
-    rows = tuple(
-        Row(number, {name: str(value) for name, value in row.items()})
-        for number, row in enumerate(content, start=1)
-    )
-    if not rows:
-        raise_faults(["the table has no rows"], where=where, code=f"{code}_ROWS")
-    return Table(where, columns, rows)
+    texts = enumerate((tuple(map(str, cells)) for cells in content), start=1)
+    rows, faults = _rows_of(header, texts, required=required, exact=exact)
+    raise_faults(faults, where=where, code=f"{code}_ROWS")
+    return Table(where, columns, tuple(rows))
 
 
 def raise_faults(faults: Iterable[str], *, where: str, code: str) -> None:
@@ -276,6 +240,57 @@ def plain_cell(text: str) -> str:
     text = text.strip()
     marked = text.startswith(MARK) and text[1:].startswith((MARK, *FORMULA_STARTS))
     return text[1:] if marked else text
+
+
+def _columns_of(header: Sequence[str], *, where: str, code: str) -> tuple[str, ...]:
+    """Return the names in a header, without the columns that have none."""
+    columns = tuple(name for name in header if name)
+    if len(set(columns)) < len(columns):
+        # By number, since a name that stands for no column may be a patient's.
+        places = [place for place, name in enumerate(header, start=1) if columns.count(name) > 1]
+        raise LabelError(
+            f"two columns share a name: columns {', '.join(map(str, places))}",
+            where=where,
+            advice="give each column a name of its own",
+            code=f"{code}_COLUMNS",
+        )
+    return columns
+
+
+def _rows_of(
+    header: Sequence[str],
+    sheet: Iterable[tuple[int, Sequence[str]]],
+    *,
+    required: Sequence[str],
+    exact: Sequence[str],
+) -> tuple[list[Row], list[str]]:
+    """Return the rows that are not blank, and what is wrong with them."""
+    names = [(place, name) for place, name in enumerate(header) if name]
+    named = {place for place, _ in names}
+    rows: list[Row] = []
+    faults: list[str] = []
+    for number, cells in sheet:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if any(name in required and place >= len(cells) for place, name in names):
+            faults.append(f"row {number}: {len(cells)} cells for {len(names)} columns")
+            continue
+        faults += [
+            f"row {number}: a value in column {place + 1}, which has no name"
+            for place, cell in enumerate(cells)
+            if place not in named and cell.strip()
+        ]
+        values = {name: cells[place] if place < len(cells) else "" for place, name in names}
+        faults += [
+            f"row {number}: the {name} holds {invisible}"
+            for name in required
+            if (invisible := _invisible(values[name].strip(" ")))
+        ]
+        kept = {n: cell if n in exact else plain_cell(cell) for n, cell in values.items()}
+        rows.append(Row(number, kept))
+    if not rows and not faults:
+        faults.append("the table has no rows")
+    return rows, faults
 
 
 def _invisible(text: str) -> str:
