@@ -159,7 +159,32 @@ def test_a_patient_nobody_read_is_refused_unless_complete_cases_are_asked_for(
     edit(labels_csv, lambda lines: [*lines, "elsewhere,DSS,,F,50"])
     edit(readers_csv, lambda lines: [lines[0], "elsewhere,surgeon1,0,1"])
     code, told = refusal(labels_csv, scores_csv, readers_csv, complete_cases=True)
-    assert (code, "no scored patient" in told) == ("READERS_CASE_MISSING", True)
+    assert (code, "no patient of the 171" in told) == ("READERS_CASE_MISSING", True)
+
+
+def test_what_readers_left_out_of_patients_that_were_not_scored_is_no_gap(
+    labels_csv, scores_csv, readers_csv
+):
+    whole = compare_files(labels_csv, scores_csv, readers_csv)
+    for extra in ("trained,surgeon1,1,4", "trained,surgeon1,,"):
+        edit(readers_csv, lambda lines, extra=extra: [*lines, extra])
+        for complete_cases in (False, True):
+            result = compare_files(
+                labels_csv, scores_csv, readers_csv, complete_cases=complete_cases
+            )
+            assert result.to_dict() == whole.to_dict()
+        edit(readers_csv, lambda lines: lines[:-1])
+    edit(readers_csv, lambda lines: [*lines, "trained,surgeon1,7,4"])
+    assert refusal(labels_csv, scores_csv, readers_csv)[0] == "READERS_CALL_INVALID"
+
+
+def test_a_kind_of_reading_given_of_patients_that_were_not_scored_is_not_asked_of_the_others(
+    labels_csv, scores_csv, readers_csv
+):
+    edit(readers_csv, lambda lines: [re.sub(",[01],", ",,", line) for line in lines])
+    ratings_only = compare_files(labels_csv, scores_csv, readers_csv)
+    edit(readers_csv, lambda lines: [*lines, "trained,surgeon1,1,4"])
+    assert compare_files(labels_csv, scores_csv, readers_csv).to_dict() == ratings_only.to_dict()
 
 
 def test_one_class_and_a_lone_positive_are_refused(labels_csv, scores_csv):

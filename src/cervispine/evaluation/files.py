@@ -128,7 +128,7 @@ def compare_files(
         reader_rows = read_table(readers, required=("patient", "reader"), code="READERS")
         _refuse_unlabelled(reader_rows, labelled, "READERS")
         table = ReaderTable.from_csv(
-            readers, complete_cases=complete_cases, rating_scale=rating_scale
+            readers, complete_cases=complete_cases, rating_scale=rating_scale, patients=scored
         )
         table = _reading(table, score_table, complete_cases)
     compared = set(table.patients)
@@ -257,7 +257,7 @@ def _refuse_unscored(table: Table, by_model: Mapping[str, Mapping[str, float]]) 
 
 
 def _reading(table: ReaderTable, scores: Table, complete_cases: bool) -> ReaderTable:
-    """Return the readers' table of the scored patients, which must all have been read."""
+    """Return the readers' table of scored patients with how many of them were not read."""
     first: dict[str, Row] = {}
     for row in scores.rows:
         first.setdefault(row["patient"], row)
@@ -266,15 +266,7 @@ def _reading(table: ReaderTable, scores: Table, complete_cases: bool) -> ReaderT
     if not complete_cases:
         faults = (f"row {row.number} of the scores: the readers' table lacks it" for row in unread)
         raise_faults(faults, where=scores.source, code="READERS_CASE_MISSING")
-    kept = [patient for patient in first if patient in read]
-    if not kept:
-        raise LabelError(
-            "no scored patient was read by every reader",
-            where=scores.source,
-            advice="compare the same patients everywhere; identifiers are text",
-            code="READERS_CASE_MISSING",
-        )
-    return attrs.evolve(table.select(kept), dropped=len(unread))
+    return attrs.evolve(table, dropped=len(unread))
 
 
 def _refuse_a_lone_case(table: Table, rows: Sequence[Row]) -> None:

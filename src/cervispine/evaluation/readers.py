@@ -7,7 +7,7 @@ Identifiers are text: ``00123`` stays ``00123``.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,7 @@ class ReaderTable:
         *,
         complete_cases: bool = False,
         rating_scale: tuple[float, float] = _SCALE,
+        patients: Collection[str] | None = None,
     ) -> ReaderTable:
         """Read a CSV file.
 
@@ -88,6 +89,9 @@ class ReaderTable:
             ``dropped``, where otherwise they are an error.
         rating_scale
             The lowest and the highest rating there is; a rating outside is an error.
+        patients
+            Of whom the table is to be; None for all. Of others the readers may have left
+            out whatever they like.
 
         Raises
         ------
@@ -99,7 +103,7 @@ class ReaderTable:
             ``READERS_INVALID`` when they are of several kinds.
         """
         table = read_table(path, required=_REQUIRED, code="READERS", numbers=_VALUES)
-        return cls._from_table(table, complete_cases, rating_scale)
+        return cls._from_table(table, complete_cases, rating_scale, patients)
 
     @classmethod
     def from_frame(
@@ -108,6 +112,7 @@ class ReaderTable:
         *,
         complete_cases: bool = False,
         rating_scale: tuple[float, float] = _SCALE,
+        patients: Collection[str] | None = None,
     ) -> ReaderTable:
         """Take a table in memory; row numbers in errors count its rows from 1.
 
@@ -116,7 +121,7 @@ class ReaderTable:
         parameters and errors are as in ``from_csv``.
         """
         table = table_of(frame, required=_REQUIRED, code="READERS")
-        return cls._from_table(table, complete_cases, rating_scale)
+        return cls._from_table(table, complete_cases, rating_scale, patients)
 
     @classmethod
     def without_readers(cls, patients: Iterable[str]) -> ReaderTable:
@@ -132,7 +137,11 @@ class ReaderTable:
 
     @classmethod
     def _from_table(
-        cls, table: Table, complete_cases: bool, rating_scale: tuple[float, float]
+        cls,
+        table: Table,
+        complete_cases: bool,
+        rating_scale: tuple[float, float],
+        wanted: Collection[str] | None,
     ) -> ReaderTable:
         where = table.source
         if not any(column in table.columns for column in _VALUES):
@@ -147,7 +156,8 @@ class ReaderTable:
         for row in table.rows:
             draft.add(row)
         faults = draft.faults()
-        readers, patients = tuple(draft.readers), tuple(draft.patients)
+        readers = tuple(draft.readers)
+        patients = tuple(each for each in draft.patients if wanted is None or each in wanted)
         incomplete, gaps = _gaps(draft, readers, patients)
         if not complete_cases:
             faults.extend(gaps)
@@ -155,7 +165,8 @@ class ReaderTable:
             _refuse(faults, where)
         kept = tuple(patient for patient in patients if patient not in incomplete)
         if not kept:
-            reason = "no patient was read by every reader"
+            among = "" if wanted is None else f" of the {len(wanted)} to be compared"
+            reason = f"no patient{among} was read by every reader"
             _refuse([_Fault("READERS_CASE_MISSING", reason)], where)
         used = {*_REQUIRED, *_VALUES}
         return cls(
@@ -286,16 +297,17 @@ class _Draft:
 def _gaps(
     draft: _Draft, readers: Sequence[str], patients: Sequence[str]
 ) -> tuple[set[str], list[_Fault]]:
-    """Return the patients with a gap, and the faults that the gaps are.
+    """Return those of the patients with a gap, and the faults that the gaps are.
 
     A reader may give calls only or ratings only; a column that a reader uses at
     all must be full.
     """
+    among = set(patients)
     used = {
         (column, reader)
         for column, values in draft.values.items()
-        for (_, reader), value in values.items()
-        if value is not None
+        for (patient, reader), value in values.items()
+        if value is not None and patient in among
     }
     incomplete: set[str] = set()
     blank_rows: list[int] = []
