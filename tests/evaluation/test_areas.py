@@ -252,7 +252,13 @@ def test_what_cannot_be_judged_is_refused(truth, scores, code):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"confidence": 1.0}, {"method": "wald"}, {"method": "bootstrap", "resamples": 0}],
+    [
+        {"confidence": 1.0},
+        {"method": "wald"},
+        {"method": "bootstrap", "resamples": 0},
+        {"method": "bootstrap", "seed": -1},
+        {"method": "bootstrap", "seed": 0.5},
+    ],
 )
 def test_parameters_that_cannot_be_meant_are_refused(arguments):
     with pytest.raises(UsageError):
@@ -261,7 +267,13 @@ def test_parameters_that_cannot_be_meant_are_refused(arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"margin": -0.1}, {"margin": 0.1, "alternative": "less"}, {"alternative": "better"}],
+    [
+        {"margin": -0.1},
+        {"margin": 1},
+        {"margin": math.nan},
+        {"margin": 0.1, "alternative": "less"},
+        {"alternative": "better"},
+    ],
 )
 def test_hypotheses_that_cannot_be_meant_are_refused(arguments):
     with pytest.raises(UsageError):

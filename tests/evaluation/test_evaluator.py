@@ -353,6 +353,8 @@ def test_one_class_is_refused(truth_by_patient, scores_by_patient, readers):
         ({"confidence": 95}, {}),
         ({"correction": "none"}, {}),
         ({"resamples": 0}, {}),
+        ({"resamples": 10.5}, {}),
+        ({"seed": -1}, {}),
         ({}, {"scores": {}}),
         ({}, {"thresholds": {"resnet34": 0.5}}),
         ({}, {"thresholds": "best"}),

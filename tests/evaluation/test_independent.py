@@ -40,8 +40,13 @@ def test_one_sided_tests_and_a_margin(cohorts):
     shifted = compare_independent_aucs(*cohorts, margin=0.05)
     assert shifted.p_value < greater
     assert "non-inferiority with margin 0.05" in shifted.method
-    for fault in ({"margin": -0.1}, {"margin": 0.1, "alternative": "less"}):
-        with pytest.raises(UsageError, match="states no hypothesis"):
+    for fault in (
+        {"margin": -0.1},
+        {"margin": 1},
+        {"margin": np.nan},
+        {"margin": 0.1, "alternative": "less"},
+    ):
+        with pytest.raises(UsageError, match="a margin"):
             compare_independent_aucs(*cohorts, **fault)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from cervispine.evaluation import Meeting, localisation, meet
-from cervispine.exceptions import EvaluationError
+from cervispine.exceptions import EvaluationError, UsageError
 
 
 def strip() -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +110,9 @@ def test_cases_are_summed_up() -> None:
     with pytest.raises(EvaluationError) as caught:
         localisation([])
     assert caught.value.code == "NO_TRIALS"
+    for options in ({"resamples": 0}, {"seed": -1}):
+        with pytest.raises(UsageError, match="a whole number from"):
+            localisation(meetings_of(12, 20, 0.3), **options)
 
 
 def test_blind_pixels_hit_as_often_as_chance_says() -> None:

@@ -103,7 +103,9 @@ def test_what_are_no_calls_is_refused(first, second, code):
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("arguments", [{"margin": 1.0}, {"margin": -0.1}, {"method": "wald"}])
+@pytest.mark.parametrize(
+    "arguments", [{"margin": 1.0}, {"margin": -0.1}, {"margin": np.nan}, {"method": "wald"}]
+)
 def test_parameters_that_cannot_be_meant_are_refused(arguments):
     with pytest.raises(UsageError):
         paired_difference([1, 0], [0, 1], **arguments)

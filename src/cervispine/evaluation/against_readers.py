@@ -12,11 +12,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cervispine.evaluation.checking import Scores, as_truth, check_confidence, choose
+from cervispine.evaluation.checking import (
+    Scores,
+    as_truth,
+    check_confidence,
+    check_margin,
+    choose,
+)
 from cervispine.evaluation.covariances import Covariance, Measure, figures_and_covariance
 from cervispine.evaluation.delong import ZERO_VARIANCE
 from cervispine.evaluation.results import Difference, with_warning
-from cervispine.exceptions import EvaluationError, UsageError
+from cervispine.exceptions import EvaluationError
 
 __all__ = ["model_against_readers"]
 
@@ -112,8 +118,7 @@ def estimate_against_readers(
     """As ``model_against_readers``, with what there is to warn of in the note."""
     choose(readers_are, ("random", "fixed"), "readers_are")
     check_confidence(confidence)
-    if not 0 <= margin < 1:
-        raise UsageError(f"a margin lies in [0, 1), got {margin}", where="margin")
+    check_margin(margin)
     labels = as_truth(truth)
     rows = list(readers.values()) if isinstance(readers, Mapping) else list(np.atleast_2d(readers))
     needed = 2 if readers_are == "random" else 1

@@ -14,6 +14,7 @@ from cervispine.evaluation.checking import (
     as_groups,
     as_scores,
     check_confidence,
+    check_margin,
     check_same_length,
     checked_pair,
     choose,
@@ -21,7 +22,6 @@ from cervispine.evaluation.checking import (
 from cervispine.evaluation.delong import ZERO_VARIANCE, Placements, placements
 from cervispine.evaluation.resampling import bootstrap_areas
 from cervispine.evaluation.results import Difference, Estimate, with_warning
-from cervispine.exceptions import UsageError
 
 __all__ = [
     "auc",
@@ -198,7 +198,7 @@ def compare_aucs(
     EvaluationError
         As ``auc``.
     UsageError
-        A negative margin, or a margin with ``alternative="less"``.
+        A margin outside [0, 1), or one with ``alternative="less"``.
 
     References
     ----------
@@ -230,12 +230,7 @@ def estimate_auc_difference(
     """As ``compare_aucs``, with what there is to warn of in the note."""
     choose(alternative, ("two-sided", "greater", "less"), "alternative")
     check_confidence(confidence)
-    if margin < 0 or (margin > 0 and alternative == "less"):
-        raise UsageError(
-            f"a margin of {margin} with alternative {alternative!r} states no hypothesis",
-            where="margin",
-            advice="a margin is above 0 and tests that the first is not worse by more than it",
-        )
+    check_margin(margin, alternative)
     labels, first = checked_pair(truth, a, "a")
     second = as_scores(b, "b")
     check_same_length(truth=labels, b=second)

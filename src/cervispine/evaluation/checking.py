@@ -21,7 +21,9 @@ __all__ = [
     "as_items",
     "as_scores",
     "as_truth",
+    "check_bootstrap",
     "check_confidence",
+    "check_margin",
     "check_same_length",
     "checked_pair",
     "choose",
@@ -212,6 +214,33 @@ def check_confidence(confidence: float) -> None:
             where="confidence",
             advice="write 0.95 for a 95 % interval",
         )
+
+
+def check_margin(margin: float, alternative: str = "two-sided") -> None:
+    """Refuse a margin of non-inferiority outside [0, 1), or one that goes with no hypothesis."""
+    if not 0 <= margin < 1:
+        raise UsageError(
+            f"a margin lies in [0, 1), got {margin!r}",
+            where="margin",
+            advice="give a share, stated beforehand: 0.05; 0 tests for a difference",
+        )
+    if margin > 0 and alternative == "less":
+        raise UsageError(
+            f"a margin of {margin} with alternative {alternative!r} states no hypothesis",
+            where="margin",
+            advice="a margin is above 0 and tests that the first is not worse by more than it",
+        )
+
+
+def check_bootstrap(resamples: int, seed: int) -> None:
+    """Refuse less than one resample, and a seed that is no whole number from 0."""
+    for value, least, name in ((resamples, 1, "resamples"), (seed, 0, "seed")):
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise UsageError(
+                f"a whole number from {least} is needed, got {value!r}",
+                where=name,
+                advice="2000 resamples are enough for an interval, and any seed will do",
+            )
 
 
 def choose(value: str, options: Sequence[str], name: str) -> None:

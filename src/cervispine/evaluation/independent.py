@@ -7,10 +7,9 @@ from typing import Literal
 from numpy.typing import ArrayLike
 
 from cervispine.evaluation.areas import estimate_auc
-from cervispine.evaluation.checking import check_confidence, checked_pair, choose
+from cervispine.evaluation.checking import check_confidence, check_margin, checked_pair, choose
 from cervispine.evaluation.delong import ZERO_VARIANCE, placements
 from cervispine.evaluation.results import Difference, with_warning
-from cervispine.exceptions import UsageError
 
 __all__ = ["compare_independent_aucs"]
 
@@ -60,7 +59,7 @@ def compare_independent_aucs(
     EvaluationError, MismatchedCasesError
         As ``auc``.
     UsageError
-        A negative margin, or a margin with ``alternative="less"``.
+        A margin outside [0, 1), or one with ``alternative="less"``.
 
     Notes
     -----
@@ -76,12 +75,7 @@ def compare_independent_aucs(
 
     choose(alternative, ("two-sided", "greater", "less"), "alternative")
     check_confidence(confidence)
-    if margin < 0 or (margin > 0 and alternative == "less"):
-        raise UsageError(
-            f"a margin of {margin} with alternative {alternative!r} states no hypothesis",
-            where="margin",
-            advice="a margin is above 0 and tests that the first is not worse by more than it",
-        )
+    check_margin(margin, alternative)
     samples = [checked_pair(truth_a, a, "a"), checked_pair(truth_b, b, "b")]
     areas, variances, sizes = [], [], []
     for labels, scores in samples:

@@ -169,6 +169,8 @@ def localisation(
     ------
     EvaluationError
         ``NO_TRIALS`` when there are no cases.
+    UsageError
+        Fewer than one resample, or a seed that is no whole number from 0.
     """
     check_confidence(confidence)
     hits = sum(meeting.hit for meeting in meetings)

@@ -9,10 +9,16 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cervispine.evaluation.checking import as_binary, check_confidence, check_same_length, choose
+from cervispine.evaluation.checking import (
+    as_binary,
+    check_confidence,
+    check_margin,
+    check_same_length,
+    choose,
+)
 from cervispine.evaluation.results import Difference
 from cervispine.evaluation.roots import crossing
-from cervispine.exceptions import EvaluationError, UsageError
+from cervispine.exceptions import EvaluationError
 
 __all__ = ["PairedCounts", "mcnemar", "paired_difference"]
 
@@ -103,8 +109,7 @@ def difference_of_counts(
     """As ``paired_difference``, from the four counts."""
     choose(method, ("tango", "newcombe"), "method")
     check_confidence(confidence)
-    if not 0 <= margin < 1:
-        raise UsageError(f"a margin lies in [0, 1), got {margin}", where="margin")
+    check_margin(margin)
     interval = _tango if method == "tango" else _newcombe
     low, high = interval(counts, confidence)
     name = "Tango score interval" if method == "tango" else "Newcombe interval (method 10)"

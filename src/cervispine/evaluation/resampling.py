@@ -8,8 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from cervispine.evaluation.checking import Binary, Scores
-from cervispine.exceptions import UsageError
+from cervispine.evaluation.checking import Binary, Scores, check_bootstrap
 
 __all__ = ["bootstrap_areas", "bootstrap_ratios"]
 
@@ -34,10 +33,9 @@ def bootstrap_areas(
     Raises
     ------
     UsageError
-        Fewer than one resample.
+        Fewer than one resample, or a seed that is no whole number from 0.
     """
-    if resamples < 1:
-        raise UsageError(f"at least one resample is needed, got {resamples}", where="resamples")
+    check_bootstrap(resamples, seed)
     generator = np.random.default_rng(seed)
     # The place of each case among the distinct scores.
     places = np.unique(scores, return_inverse=True)[1]
@@ -67,7 +65,13 @@ def bootstrap_ratios(
     """Ratios of the sums over resampled clusters, shape (at most resamples,).
 
     A draw whose denominators sum to 0 has no ratio and is left out.
+
+    Raises
+    ------
+    UsageError
+        As ``bootstrap_areas``.
     """
+    check_bootstrap(resamples, seed)
     above, below = (np.bincount(groups, values) for values in (numerators, denominators))
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // above.size)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from cervispine.evaluation.checking import check_confidence, choose
+from cervispine.evaluation.checking import check_bootstrap, check_confidence, choose
 from cervispine.evaluation.multiplicity import CORRECTIONS, Correction
-from cervispine.exceptions import UsageError
 
 if TYPE_CHECKING:
     from cervispine.evaluation.evaluator import Evaluator
@@ -56,5 +55,4 @@ class Settings:
     def __attrs_post_init__(self) -> None:
         check_confidence(self.confidence)
         choose(self.correction, CORRECTIONS, "correction")
-        if self.resamples < 1:
-            raise UsageError(f"at least one resample, got {self.resamples}", where="resamples")
+        check_bootstrap(self.resamples, self.seed)
