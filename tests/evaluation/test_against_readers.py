@@ -8,7 +8,12 @@ import pytest
 
 from cervispine.evaluation import compare_aucs, delong_covariance, model_against_readers
 from cervispine.evaluation.against_readers import _random_readers
-from cervispine.exceptions import EvaluationError, StatisticsWarning, UsageError
+from cervispine.exceptions import (
+    EvaluationError,
+    MismatchedCasesError,
+    StatisticsWarning,
+    UsageError,
+)
 
 MODELS = ("resnet34", "resnet50", "resnet101")
 FEW = pytest.mark.filterwarnings("ignore:only 3 readers")
@@ -194,3 +199,9 @@ def test_readers_equal_to_the_model_have_no_interval_of_no_width(study, readers_
             study["label"], study["resnet34"], twins, readers_are=readers_are
         )
     assert (result.value, result.low, result.p_value) == (0, None, 1)
+
+
+def test_readers_of_unlike_lengths_are_refused():
+    with pytest.raises(MismatchedCasesError) as caught:
+        model_against_readers([0, 1, 0, 1], [1, 2, 3, 4], [[1, 2, 3, 4], [1, 2, 3]])
+    assert caught.value.code == "LENGTHS_DIFFER"

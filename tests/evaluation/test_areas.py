@@ -325,3 +325,17 @@ def test_a_hundred_thousand_cases_are_quick_and_exact():
     assert time.perf_counter() - start < 2
     assert estimate.value == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
     assert 0 < estimate.high - estimate.low < 0.01
+
+
+@pytest.mark.parametrize(
+    ("scores", "code"),
+    [
+        ([[0.1, 0.4, 0.5, 0.6], [0.1, 0.4]], "LENGTHS_DIFFER"),
+        ([[0.1, 0.4, 0.5, 0.6], ["low"] * 4], "NOT_NUMBERS"),
+        (np.empty((0, 4)), "RATERS_TOO_FEW"),
+    ],
+)
+def test_rows_of_scores_that_are_no_table_are_refused(scores, code):
+    with pytest.raises(EvaluationError) as caught:
+        delong_covariance([0, 1, 0, 1], scores)
+    assert caught.value.code == code

@@ -111,7 +111,7 @@ def test_parameters_that_cannot_be_meant_are_refused(arguments):
         paired_difference([1, 0], [0, 1], **arguments)
 
 
-@pytest.mark.parametrize("counts", [(-1, 2), (1.5, 2)])
+@pytest.mark.parametrize("counts", [(-1, 2), (1.5, 2), (np.nan, 3), (3, np.nan), (np.inf, 3)])
 def test_what_are_no_counts_is_refused(counts):
     with pytest.raises(EvaluationError) as caught:
         mcnemar(*counts)

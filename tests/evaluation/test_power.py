@@ -1,6 +1,7 @@
 """Sample sizes equal pROC's and RJafroc's, and behave."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from cervispine.evaluation.delong import delong_covariance
 from cervispine.evaluation.mrmc import mrmc
 from cervispine.evaluation.power import OneAUC, PairedAUCs, PairedCalls, ReaderStudy, sample_size
-from cervispine.exceptions import UsageError
+from cervispine.exceptions import MismatchedCasesError, UsageError
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -35,6 +36,8 @@ def test_reader_study_equals_rjafroc(shared):
         design = ReaderStudy(golden["effect_size"], row["J"], pilot.components, pilot.n)
         found = sample_size(design)
         assert found.n == row["K"]
+        with pytest.raises(UsageError, match="above 0"):
+            design.power(0)
         assert found.power == pytest.approx(row["power"], abs=1e-6)
     known = ReaderStudy(golden["effect_size"], 6, pilot.components, pilot.n).power(251)
     assert known == pytest.approx(golden["power_J6_K251"]["powerRRRC"], abs=1e-6)
@@ -74,8 +77,20 @@ def test_mcnemar_is_connors_formula():
         lambda: PairedCalls(0.1, 0.1),
         lambda: PairedAUCs(0.0, 1, 1, 0.5, 10, 10),
         lambda: sample_size(OneAUC(0.8), power=1.0),
+        lambda: sample_size(OneAUC(0.8), alpha=0.0),
+        lambda: OneAUC(0.8).power(0),
+        lambda: OneAUC(0.8).power(50, alpha=2),
+        lambda: PairedAUCs(0.1, 1, 1, 0.5, 10, 10).power(0),
+        lambda: PairedCalls(0.2, 0.1).power(-1),
+        lambda: PairedCalls(0.2, 0.1).power(math.nan),
     ],
 )
 def test_what_has_no_sample_size_is_refused(make):
     with pytest.raises(UsageError):
         make()
+
+
+def test_a_pilot_of_unlike_lengths_is_refused():
+    with pytest.raises(MismatchedCasesError) as caught:
+        PairedAUCs.from_pilot([0, 1, 0, 1], [1, 2, 3, 4], [1, 2, 3], difference=0.1)
+    assert caught.value.code == "LENGTHS_DIFFER"

@@ -18,6 +18,7 @@ from cervispine.evaluation.checking import (
     check_confidence,
     check_margin,
     choose,
+    rows_of,
 )
 from cervispine.evaluation.covariances import Covariance, Measure, figures_and_covariance
 from cervispine.evaluation.delong import ZERO_VARIANCE
@@ -120,7 +121,7 @@ def estimate_against_readers(
     check_confidence(confidence)
     check_margin(margin)
     labels = as_truth(truth)
-    rows = list(readers.values()) if isinstance(readers, Mapping) else list(np.atleast_2d(readers))
+    rows = list(readers.values()) if isinstance(readers, Mapping) else rows_of(readers)
     needed = 2 if readers_are == "random" else 1
     if len(rows) < needed:
         raise EvaluationError(

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from cervispine.evaluation.checking import (
     as_binary,
+    as_rows,
     as_scores,
     check_confidence,
-    check_same_length,
     choose,
 )
 from cervispine.evaluation.results import Estimate, Test, with_warning
@@ -56,6 +56,8 @@ def cohen_kappa(
     ------
     EvaluationError
         ``KAPPA_UNDEFINED`` when all ratings are of one category.
+    MismatchedCasesError
+        ``LENGTHS_DIFFER``.
 
     References
     ----------
@@ -75,7 +77,7 @@ def estimate_cohen_kappa(
     """As ``cohen_kappa``, with what there is to warn of in the note."""
     choose(weights, ("none", "linear", "quadratic"), "weights")
     check_confidence(confidence)
-    table = _ratings([a, b])
+    table = as_rows([a, b], as_scores, "ratings")
     _, codes = np.unique(table, return_inverse=True)
     first, second = codes.reshape(table.shape)
     size = int(codes.max()) + 1
@@ -102,6 +104,8 @@ def fleiss_kappa(calls: ArrayLike, *, confidence: float = 0.95) -> Estimate:
     ------
     EvaluationError
         ``KAPPA_UNDEFINED`` when all calls are of one category, ``RATERS_TOO_FEW``.
+    MismatchedCasesError
+        ``LENGTHS_DIFFER``.
 
     References
     ----------
@@ -113,7 +117,7 @@ def fleiss_kappa(calls: ArrayLike, *, confidence: float = 0.95) -> Estimate:
 def estimate_fleiss_kappa(calls: ArrayLike, *, confidence: float = 0.95) -> Estimate:
     """As ``fleiss_kappa``, with what there is to warn of in the note."""
     check_confidence(confidence)
-    table = _ratings(np.atleast_2d(np.asarray(calls, dtype=float)))
+    table = as_rows(calls, as_scores, "ratings")
     raters, cases = table.shape
     _refuse_few_raters(raters)
     categories, codes = np.unique(table, return_inverse=True)
@@ -155,6 +159,8 @@ def cochran_q(calls: ArrayLike) -> Test:
     ------
     EvaluationError
         ``NOT_BINARY``, ``RATERS_TOO_FEW``.
+    MismatchedCasesError
+        ``LENGTHS_DIFFER``.
 
     References
     ----------
@@ -162,8 +168,7 @@ def cochran_q(calls: ArrayLike) -> Test:
     """
     from scipy.special import chdtrc
 
-    rows = [as_binary(row, "calls") for row in np.atleast_2d(np.asarray(calls, dtype=float))]
-    table = np.stack(rows)
+    table = as_rows(calls, as_binary, "calls")
     _refuse_few_raters(len(table))
     method = "Cochran's Q"
     if (table == table[0]).all():
@@ -203,12 +208,6 @@ def _estimate(value: float, error: float, name: str, n: int, confidence: float) 
         return Estimate(value, None, None, name, n, note)
     half = _quantile(confidence) * error
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half), name, n)
-
-
-def _ratings(rows: ArrayLike | list[ArrayLike]) -> NDArray[np.float64]:
-    ratings = [as_scores(row, "ratings") for row in rows]  # type: ignore[union-attr]
-    check_same_length(**{f"rater {place + 1}": row for place, row in enumerate(ratings)})
-    return np.stack(ratings)
 
 
 def _refuse_one_category(categories: int) -> None:

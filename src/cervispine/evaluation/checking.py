@@ -7,8 +7,8 @@ label 1 is the diseased class (OPLL).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ __all__ = [
     "as_binary",
     "as_groups",
     "as_items",
+    "as_rows",
     "as_scores",
     "as_truth",
     "check_bootstrap",
@@ -31,10 +32,12 @@ __all__ = [
     "is_missing",
     "join",
     "keyed",
+    "rows_of",
 ]
 
 Binary: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float64]
+Checked = TypeVar("Checked", bound=np.generic)
 
 
 def as_binary(values: ArrayLike, name: str) -> Binary:
@@ -96,6 +99,36 @@ def as_scores(scores: ArrayLike, name: str = "scores") -> Scores:
             code="SCORES_NOT_FINITE",
         )
     return array
+
+
+def rows_of(values: ArrayLike | Sequence[ArrayLike]) -> list[Any]:
+    """Return what each rater gave, unchecked, of shape (raters, cases); one rater may come bare."""
+    try:
+        return list(np.atleast_2d(np.asarray(values, dtype=np.float64)))
+    except (TypeError, ValueError):
+        # Rows of unlike lengths, or no numbers: the checks of each row say what it is.
+        return list(values) if isinstance(values, Iterable) else [values]
+
+
+def as_rows(
+    values: ArrayLike | Sequence[ArrayLike],
+    check: Callable[[ArrayLike, str], NDArray[Checked]],
+    name: str,
+) -> NDArray[Checked]:
+    """Return what each rater gave, each row checked, as one array of shape (raters, cases).
+
+    Raises
+    ------
+    EvaluationError
+        Those of the check; ``RATERS_TOO_FEW`` when there is nobody.
+    MismatchedCasesError
+        ``LENGTHS_DIFFER``.
+    """
+    rows = [check(row, name) for row in rows_of(values)]
+    if not rows:
+        raise EvaluationError("there are no raters", where=name, code="RATERS_TOO_FEW")
+    check_same_length(**{f"rater {number}": row for number, row in enumerate(rows, start=1)})
+    return np.stack(rows)
 
 
 def as_groups(

@@ -14,6 +14,7 @@ Obuchowski 1997, Biometrics 53:567, for clustered cases.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import attrs
@@ -24,6 +25,7 @@ from cervispine.evaluation.checking import (
     Binary,
     Scores,
     as_groups,
+    as_rows,
     as_scores,
     as_truth,
     check_same_length,
@@ -200,7 +202,10 @@ def placements(
 
 
 def delong_covariance(
-    truth: ArrayLike, scores: ArrayLike, *, groups: ArrayLike | None = None
+    truth: ArrayLike,
+    scores: ArrayLike | Sequence[ArrayLike],
+    *,
+    groups: ArrayLike | None = None,
 ) -> tuple[Scores, Scores]:
     """Areas under the ROC curves of several raters, and their joint covariance.
 
@@ -223,7 +228,9 @@ def delong_covariance(
     Raises
     ------
     EvaluationError
-        When truth or scores are unusable (see their codes).
+        When truth, scores or groups are unusable (see their codes).
+    MismatchedCasesError
+        ``LENGTHS_DIFFER``.
 
     References
     ----------
@@ -231,7 +238,7 @@ def delong_covariance(
     Biometrics 53:567.
     """
     labels = as_truth(truth)
-    table = np.stack([as_scores(row) for row in np.atleast_2d(np.asarray(scores, dtype=float))])
+    table = as_rows(scores, as_scores, "scores")
     check_same_length(truth=labels, scores=table)
     clusters = None if groups is None else as_groups(groups, labels)
     placed = placements(labels, table, clusters)

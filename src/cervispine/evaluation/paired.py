@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -162,7 +163,7 @@ def mcnemar(
     from scipy.special import bdtr, chdtrc
 
     choose(method, ("mid-p", "exact", "asymptotic", "corrected"), "method")
-    if min(only_a, only_b) < 0 or only_a != int(only_a) or only_b != int(only_b):
+    if not all(0 <= count < math.inf and count == int(count) for count in (only_a, only_b)):
         raise EvaluationError(
             f"{only_a} and {only_b} cannot be counts",
             where="only_a, only_b",

@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
-import numpy as np
 from numpy.typing import ArrayLike
 
 from cervispine.evaluation.checking import as_truth
@@ -114,6 +113,7 @@ class OneAUC:
 
     def power(self, n: float, alpha: float = 0.05) -> float:
         """Return the power of ``n`` positives."""
+        _check_question(n, alpha)
         return _power(self.auc - 0.5, self._variance(0.5) / n, self._variance(self.auc) / n, alpha)
 
     def _variance(self, auc: float) -> float:
@@ -172,7 +172,7 @@ class PairedAUCs:
             A difference of 0 or out of range; a pilot whose difference does not scatter.
         """
         labels = as_truth(truth)
-        spread = delong_covariance(labels, np.stack([np.asarray(first), np.asarray(second)]))[1]
+        spread = delong_covariance(labels, [first, second])[1]
         return cls(
             difference=difference,
             variance_first=float(spread[0, 0]),
@@ -194,6 +194,7 @@ class PairedAUCs:
 
     def power(self, n: float, alpha: float = 0.05) -> float:
         """Return the power of ``n`` positives."""
+        _check_question(n, alpha)
         share = self.positives / n
         null = 2 * (self.variance_first - self.covariance)
         spread = self.variance_first + self.variance_second - 2 * self.covariance
@@ -226,6 +227,7 @@ class PairedCalls:
 
     def power(self, n: float, alpha: float = 0.05) -> float:
         """Return the power of ``n`` pairs."""
+        _check_question(n, alpha)
         effect = abs(self.first_only - self.second_only)
         discordant = self.first_only + self.second_only
         return _power(effect, discordant / n, (discordant - effect**2) / n, alpha)
@@ -262,6 +264,7 @@ class ReaderStudy:
         """Return the power of ``n`` cases."""
         from scipy.special import fdtri, ncfdtr
 
+        _check_question(n, alpha)
         pilot, readers = self.pilot, self.readers
         share = self.pilot_cases / n
         shared = share * max((pilot.cov2 or 0.0) - (pilot.cov3 or 0.0), 0.0)
@@ -283,7 +286,7 @@ def sample_size(design: Design, *, power: float = 0.8, alpha: float = 0.05) -> S
         Power or level out of range, or not reached by ten million cases (a reader study
         may need more readers instead).
     """
-    _check(0 < alpha < 1, "alpha", "between 0 and 1")
+    _check_question(_MOST, alpha)
     _check(alpha < power < 1, "power", "above alpha and below 1")
     low, high = 1, 2  # neither is a study: the search never goes below 2
     while design.power(high, alpha) < power:
@@ -304,6 +307,11 @@ def _power(effect: float, null: float, variance: float, alpha: float) -> float:
     if variance <= 0:
         return float(excess > 0)
     return float(ndtr(excess / math.sqrt(variance)))
+
+
+def _check_question(n: float, alpha: float) -> None:
+    _check(0 < n < math.inf, "n", "above 0")
+    _check(0 < alpha < 1, "alpha", "between 0 and 1")
 
 
 def _check(fine: bool, where: str, wanted: str) -> None:

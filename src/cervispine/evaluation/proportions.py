@@ -49,7 +49,11 @@ def proportion(
         raise EvaluationError(
             "a proportion of no trials is undefined", where="trials", code="NO_TRIALS"
         )
-    if not 0 <= successes <= trials or successes != int(successes) or trials != int(trials):
+    if (
+        not 0 <= successes <= trials < math.inf
+        or successes != int(successes)
+        or trials != int(trials)
+    ):
         raise EvaluationError(
             f"{successes} successes in {trials} trials cannot be counts",
             where="successes, trials",
