@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,7 +78,28 @@ def test_what_is_no_stack_of_images_is_refused(images: np.ndarray) -> None:
         dark_band(images, 0.7)
 
 
-@pytest.mark.parametrize("shape", [(1, 40, 120), (1, 120, 40)])
+@given(
+    width=st.floats(36.1, 50),
+    height=st.floats(45, 60),
+    spacing=st.sampled_from([0.4, 0.7, 0.93, 1.0]),
+    seed=st.integers(0, 100),
+)
+def test_an_image_just_wide_enough_is_measured(
+    width: float, height: float, spacing: float, seed: int
+) -> None:
+    shape = (1, math.ceil(height / spacing), math.ceil(width / spacing))
+    assert np.isfinite(dark_band(np.random.default_rng(seed).random(shape), spacing)).all()
+
+
+@pytest.mark.parametrize("width", [40.0, 44.0])
+def test_a_canal_at_the_edge_is_measured(width: float) -> None:
+    columns = round(width / 0.7)
+    image = np.full((120, columns), 0.4)
+    image[:, :8] = 1.0
+    assert not dark_band([image], 0.7)[0, :6].any()
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 120), (1, 61, 120), (1, 120, 40)])
 def test_a_small_image_is_refused(shape: tuple[int, int, int]) -> None:
     with pytest.raises(UsageError, match="more than 42 mm"):
         dark_band(np.ones(shape), 0.7)

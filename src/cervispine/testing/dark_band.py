@@ -60,13 +60,15 @@ def dark_band(images: ArrayLike, spacing: float) -> NDArray[np.float64]:
     Raises
     ------
     UsageError
-        The images are something else, or lower than 42 mm.
+        The images are something else, not two rows higher than 42 mm, or not wider than 36 mm.
     """
     pixels = np.asarray(images, dtype=np.float64)
     if pixels.ndim != 3 or not np.isfinite(pixels).all() or (pixels < 0).any():
         raise UsageError("dark_band takes images (n, rows, columns) that are finite, not negative")
-    if pixels.shape[1] * spacing <= 2 * MARGIN or pixels.shape[2] * spacing <= 2 * IN_FRONT:
-        raise UsageError("dark_band takes images of more than 42 mm by 36 mm")
+    # From row to row there is a change only where two rows are left between the margins.
+    inner = pixels.shape[1] - 2 * round(MARGIN / spacing)
+    if inner < 2 or pixels.shape[2] * spacing <= 2 * IN_FRONT:
+        raise UsageError("dark_band takes images of more than 42 mm (by two rows) by 36 mm")
     return np.array([_measure(_thickness(image, spacing), spacing) for image in pixels])
 
 
@@ -85,7 +87,7 @@ def _thickness(image: NDArray[np.float64], spacing: float) -> NDArray[np.float64
     for row in range(margin, len(image) - margin):
         canal = low + int(stretch[row, low:high].argmax())
         low, high = max(first, canal - step), min(last, canal + step + 1)
-        bright = np.percentile(fine[row, canal - half : canal + half + 1], 60)
+        bright = np.percentile(fine[row, max(0, canal - half) : canal + half + 1], 60)
         in_front = fine[row, max(0, canal - front) : canal]
         thickness.append(_longest_run(in_front < DARK * bright) * spacing)
     return np.array(thickness)
