@@ -262,7 +262,10 @@ class ReaderStudy:
 
     def power(self, n: float, alpha: float = 0.05) -> float:
         """Return the power of ``n`` cases."""
-        from scipy.special import fdtri, ncfdtr
+        from scipy.special import fdtri
+
+        # In scipy 1.14 scipy.special.ncfdtr is good to five digits only.
+        from scipy.stats import ncf
 
         _check_question(n, alpha)
         pilot, readers = self.pilot, self.readers
@@ -274,7 +277,7 @@ class ReaderStudy:
         spread = own + (readers - 1) * shared
         df = spread**2 / ((own - shared) ** 2 / (readers - 1))
         noncentrality = readers * self.difference**2 / 2 / spread
-        return 1 - float(ncfdtr(1, df, noncentrality, float(fdtri(1, df, 1 - alpha))))
+        return float(ncf.sf(float(fdtri(1, df, 1 - alpha)), 1, df, noncentrality))
 
 
 def sample_size(design: Design, *, power: float = 0.8, alpha: float = 0.05) -> SampleSize:
