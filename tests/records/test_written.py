@@ -37,3 +37,10 @@ def test_what_was_written_is_read(rows: list[tuple[object, object]]) -> None:
 def test_no_text_is_a_formula_and_a_number_stays_one() -> None:
     text = csv_text(["cell"], [["=1+1"], ["-HYPERLINK(1)"], [-0.5]])
     assert text.splitlines() == ["cell", "'=1+1", "'-HYPERLINK(1)", "-0.5"]
+
+
+def test_a_printed_number_keeps_its_sign_beside_a_name_that_is_no_formula() -> None:
+    text = csv_text(
+        ["name", "difference"], [["-a", "-0.10 (-0.20 to +0.00)"]], printed=["difference"]
+    )
+    assert text.splitlines() == ["name,difference", "'-a,-0.10 (-0.20 to +0.00)"]

@@ -20,7 +20,7 @@ from cervispine.evaluation.checking import (
     choose,
     rows_of,
 )
-from cervispine.evaluation.covariances import Covariance, Measure, figures_and_covariance
+from cervispine.evaluation.covariances import FigureCovariance, Measure, figures_and_covariance
 from cervispine.evaluation.delong import ZERO_VARIANCE
 from cervispine.evaluation.results import Difference, with_warning
 from cervispine.exceptions import EvaluationError
@@ -37,7 +37,7 @@ def model_against_readers(
     readers: Mapping[str, ArrayLike] | ArrayLike,
     *,
     readers_are: Literal["random", "fixed"] = "random",
-    covariance: Covariance = "delong",
+    covariance: FigureCovariance = "delong",
     measure: Measure = "auc",
     confidence: float = 0.95,
     margin: float = 0.0,
@@ -111,7 +111,7 @@ def estimate_against_readers(
     readers: Mapping[str, ArrayLike] | ArrayLike,
     *,
     readers_are: Literal["random", "fixed"] = "random",
-    covariance: Covariance = "delong",
+    covariance: FigureCovariance = "delong",
     measure: Measure = "auc",
     confidence: float = 0.95,
     margin: float = 0.0,
@@ -139,6 +139,16 @@ def estimate_against_readers(
     return test(psi, covariances, name, labels.size, confidence, margin)
 
 
+def note_of_few(readers: int) -> str:
+    """Return what narrows an inference from so many readers to readers like them, if anything."""
+    if readers >= ENOUGH_READERS:
+        return ""
+    return (
+        f"only {readers} readers: how readers in general scatter is hardly known, "
+        "so the inference to them is weak"
+    )
+
+
 def _random_readers(
     psi: Scores, covariances: Scores, name: str, n: int, confidence: float, margin: float = 0.0
 ) -> Difference:
@@ -150,12 +160,7 @@ def _random_readers(
     denominator = scatter + max(readers * float(off_diagonal), 0.0)
     method = f"{name}; single-treatment Obuchowski-Rockette, Hillis degrees of freedom"
     scope = "readers like these and cases like these"
-    note = ""
-    if readers < ENOUGH_READERS:
-        note = (
-            f"only {readers} readers: how readers in general scatter is hardly known, "
-            "so the inference to them is weak"
-        )
+    note = note_of_few(readers)
     value = -float(psi.mean())
     if not denominator > ZERO_VARIANCE:
         return _not_estimable(value, method, scope, n, note)

@@ -18,10 +18,10 @@ from cervispine.evaluation.checking import (
 )
 from cervispine.evaluation.delong import Placements, placements
 
-__all__ = ["Covariance", "Measure", "figures_and_covariance"]
+__all__ = ["FigureCovariance", "Measure", "figures_and_covariance"]
 
 Measure = Literal["auc", "sensitivity", "specificity"]
-Covariance = Literal["delong", "jackknife", "unbiased"]
+FigureCovariance = Literal["delong", "jackknife", "unbiased"]
 
 MEASURES = ("auc", "sensitivity", "specificity")
 COVARIANCES = ("delong", "jackknife", "unbiased")
@@ -31,7 +31,7 @@ _BLOCK = 2_000_000
 
 
 def figures_and_covariance(
-    labels: Binary, rows: Sequence[ArrayLike], measure: Measure, covariance: Covariance
+    labels: Binary, rows: Sequence[ArrayLike], measure: Measure, covariance: FigureCovariance
 ) -> tuple[Scores, Scores]:
     """Return each rater's figure, and the covariance of the figures over cases.
 

@@ -41,7 +41,7 @@ __all__ = [
     "ranked_counts",
 ]
 
-Covariance = Literal["delong", "jackknife"]
+PlacementCovariance = Literal["delong", "jackknife"]
 
 #: Rounding leaves about 1e-32 of a variance that is zero; the smallest true one at a hundred
 #: thousand cases is about 1e-20.
@@ -121,7 +121,7 @@ class Placements:
             row @ self.positive, row @ self.negative, self.positive_groups, self.negative_groups
         )
 
-    def covariance(self, method: Covariance = "delong") -> Scores:
+    def covariance(self, method: PlacementCovariance = "delong") -> Scores:
         """Return the covariance of the areas; NaN throughout with one case in a class."""
         choose(method, ("delong", "jackknife"), "covariance")
         m, n = self.positive.shape[1], self.negative.shape[1]

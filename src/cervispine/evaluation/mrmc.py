@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from cervispine.evaluation.against_readers import ENOUGH_READERS
+from cervispine.evaluation.against_readers import note_of_few
 from cervispine.evaluation.checking import check_confidence, choose
 from cervispine.evaluation.components import Components, Effect, components_of
-from cervispine.evaluation.covariances import Covariance, Measure, figures_and_covariance
+from cervispine.evaluation.covariances import FigureCovariance, Measure, figures_and_covariance
 from cervispine.evaluation.factorial import Factorial
 from cervispine.evaluation.readings import Readings, ReadingTable, as_readings
 from cervispine.evaluation.results import (
@@ -177,7 +177,7 @@ def mrmc(
     *,
     readers: Effect = "random",
     cases: Effect = "random",
-    covariance: Covariance = "delong",
+    covariance: FigureCovariance = "delong",
     measure: Measure = "auc",
     confidence: float = 0.95,
     complete_cases: bool = False,
@@ -266,12 +266,6 @@ def _result(analysis: Factorial, readings: Readings, measure: Measure) -> MRMC:
     pairs = list(combinations(modalities, 2))
     positives = int(readings.truth.sum())
     statistic, df, p_value = analysis.test()
-    note = ""
-    if analysis.readers == "random" and len(readers) < ENOUGH_READERS:
-        note = (
-            f"only {len(readers)} readers: how readers in general scatter is hardly known, "
-            "so the inference to them is weak"
-        )
     return MRMC(
         measure=measure,
         modalities=readings.modalities,
@@ -298,7 +292,7 @@ def _result(analysis: Factorial, readings: Readings, measure: Measure) -> MRMC:
         method=analysis.method,
         scope=analysis.scope,
         confidence=analysis.confidence,
-        note=note,
+        note=note_of_few(len(readers)) if analysis.readers == "random" else "",
     )
 
 

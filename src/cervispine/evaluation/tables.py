@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,7 @@ from cervispine.evaluation.calibration import net_benefit
 from cervispine.evaluation.comparison import Comparison
 from cervispine.evaluation.performance import LABELS, RATES, Evaluation
 from cervispine.evaluation.results import Difference, Estimate, format_interval
-from cervispine.records.tables import safe_cell
+from cervispine.records.written import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,14 +151,10 @@ def as_html(comparison: Comparison) -> str:
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(rows[0])
-    for row in rows:
-        writer.writerow(
-            safe_cell(cell) if column in _NAMES else cell for column, cell in row.items()
-        )
-    return buffer.getvalue()
+    columns = list(rows[0])
+    return csv_text(
+        columns, (row.values() for row in rows), printed=set(columns).difference(_NAMES)
+    )
 
 
 def _rater_row(rater: Evaluation) -> dict[str, Any]:
