@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -15,8 +16,8 @@ import pytest
 import torch
 
 from cervispine import Preprocessor, Study, Volume
-from cervispine.exceptions import ResourceError
-from cervispine.loading import Loader
+from cervispine.exceptions import LoadError, ResourceError, UsageError
+from cervispine.loading import Loader, registry
 from cervispine.preprocessing import cache as module
 from cervispine.preprocessing.cache import Cache, StoredPixels
 
@@ -241,3 +242,101 @@ def test_the_second_time_nothing_is_read_and_all_is_the_same(
     assert torch.equal(stored[torch.arange(len(cohort))], plain)
     with pytest.raises(AssertionError, match="read again"):
         Preprocessor(size=(64, 32), spacing=2.0, cache=tmp_path / "cache").transform(cohort)
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Callable[..., Preprocessor]:
+    """Return what makes preprocessors that share a folder."""
+
+    def made(**parameters: Any) -> Preprocessor:
+        usual = {"size": (64, 64), "spacing": 2.0, "cache": tmp_path / "cache"}
+        return Preprocessor(**(usual | parameters))
+
+    return made
+
+
+@pytest.fixture
+def Bright(install: Callable[..., None]) -> Any:  # noqa: N802 - it gives a class
+    """Install a loader that reads other values than the one it comes from."""
+    install("loader_bright")
+    # What an earlier test installed was another copy of it.
+    for kept in (registry.made_once, registry._with_version):
+        kept.cache_clear()
+    return importlib.import_module("bright_loader").BrightLoader
+
+
+@pytest.mark.parametrize("named", ["as a parameter", "by the series", "as an object"])
+def test_pixels_that_another_loader_read_are_not_taken(
+    Bright: Any,
+    painted: Painted,
+    cached: Callable[..., Preprocessor],
+    named: str,
+) -> None:
+    cohort = painted.cohort("T2")
+    plain = cached().transform(cohort)
+    study, loader = cohort[0], None
+    if named == "by the series":
+        series = attrs.evolve(study.series[0], loader="bright-loader:bright")
+        study = attrs.evolve(study, series=(series,))
+    else:
+        loader = "bright" if named == "as a parameter" else Bright()
+    bright = cached(loader=loader, cache=None).transform([study])
+    assert not torch.equal(bright, plain)
+    for _ in range(2):
+        assert torch.equal(cached(loader=loader).transform([study]), bright)
+        assert torch.equal(cached().transform(cohort), plain)
+
+
+def test_another_version_or_parameter_of_a_loader_reads_anew(
+    Bright: Any,
+    painted: Painted,
+    cached: Callable[..., Preprocessor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cohort = painted.cohort("T2")
+    read = []
+    whole = Bright.read
+
+    def counted(loader: Any, *arguments: Any, **options: Any) -> Volume:
+        read.append(loader.power)
+        return whole(loader, *arguments, **options)
+
+    monkeypatch.setattr(Bright, "read", counted)
+    for loader in ("bright", "bright-loader:bright", Bright(power=3.0)):
+        for _ in range(2):
+            cached(loader=loader).transform(cohort)
+    assert read == [2, 3]
+    (metadata,) = tmp_path.glob("loader_bright/*.dist-info/METADATA")
+    metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 1.1"))
+    # A new process would see it so.
+    registry._with_version.cache_clear()
+    cached(loader="bright").transform(cohort)
+    assert read == [2, 3, 2]
+
+
+def test_a_loader_without_name_and_version_is_refused_with_a_cache(
+    painted: Painted, cached: Callable[..., Preprocessor]
+) -> None:
+    class Nameless(Loader):
+        pass
+
+    cohort = painted.cohort("T2")
+    plain = cached(cache=None).transform(cohort)
+    assert torch.equal(cached(loader=Nameless(), cache=None).transform(cohort), plain)
+    for act in (cached(loader=Nameless()).transform, cached(loader=Nameless()).prepared):
+        with pytest.raises(UsageError, match="entry point") as caught:
+            act(cohort)
+        assert caught.value.code == "LOADER_UNNAMED"
+    assert torch.equal(cached(loader=Loader()).transform(cohort), plain)
+
+
+def test_a_file_that_is_gone_is_refused_as_without_a_cache(
+    painted: Painted, cached: Callable[..., Preprocessor], tmp_path: Path
+) -> None:
+    study = painted.cohort("T2")[0]
+    files = (tmp_path / "gone", *study.series[0].files[1:])
+    lost = attrs.evolve(study, series=(attrs.evolve(study.series[0], files=files),))
+    with pytest.raises(LoadError) as caught:
+        cached().transform([lost])
+    assert caught.value.code == "FILE_UNREADABLE"

@@ -12,18 +12,17 @@ lost: it is made anew.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
-from cervispine.records import Study
+from cervispine.loading.stamps import stamp_of
 from cervispine.records.files import make_folder, unwritable, write_bytes
 
 __all__ = ["Outcome", "Store", "stamp_of"]
@@ -166,32 +165,6 @@ class Store:
 
     def _aside(self, stamp: str) -> Path:
         return self.folder / "quarantine" / f"{stamp}.json"
-
-
-def stamp_of(study: Study, reading: str) -> str:
-    """Return the name under which a study is known without reading it.
-
-    Parameters
-    ----------
-    study
-        As it was indexed.
-    reading
-        What decides the result beside the study: the model and the version that reads.
-    """
-    identity: list[Any] = [reading, study.uid]
-    for series in study.series:
-        # One series UID may hold several stacks: echoes, repetitions, frames of one file.
-        which = [series.uid, series.pixel_hash, series.frames, attrs.astuple(series.geometry)]
-        identity.append([which, series.content_hashes, [_times(path) for path in series.files]])
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-
-
-def _times(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _encoded(name: str, outcome: Outcome) -> bytes:

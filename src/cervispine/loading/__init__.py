@@ -30,6 +30,7 @@ nifti_file  one NIfTI file: its header, where it lies in the patient, its pixels
 nifti_studies  NIfTI images to studies
 nifti       NiftiLoader: the object that does all this for NIfTI
 registry    which loaders are installed, and making one by name
+stamps      what a study is known by without reading it
 """
 
 from cervispine.loading.hashing import make_manifest, refuse_changed, seal, verify

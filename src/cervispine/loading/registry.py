@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import inspect
+import pickle
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
@@ -23,9 +27,12 @@ __all__ = [
     "MakeLoader",
     "build_loader",
     "find_loader",
+    "identity_of",
     "index_with",
     "list_loaders",
     "load_loader",
+    "made_once",
+    "with_version",
 ]
 
 LOADERS = PluginGroup(
@@ -164,6 +171,75 @@ def build_loader(name: str, *, sequences: Sequence[str] = ("T2",)) -> ImageLoade
             where=where,
         )
     return loader
+
+
+@functools.lru_cache(maxsize=16)
+def made_once(name: str, sequences: tuple[str, ...]) -> ImageLoader:
+    """Make a loader once, not for each study: finding it reads all installed metadata.
+
+    Raises
+    ------
+    LoaderError
+        As for `build_loader`.
+    """
+    return build_loader(name, sequences=sequences)
+
+
+def with_version(name: str) -> str:
+    """Return the qualified name of a loader and its version: what it reads is theirs.
+
+    One that is not installed is said to be so; it reads nothing.
+    """
+    try:
+        return _with_version(name)
+    except LoaderNotFoundError:
+        return f"{name} (not installed)"
+
+
+@functools.cache
+def _with_version(name: str) -> str:
+    # What a process has imported stays what it is, whatever is installed meanwhile.
+    installed = find_loader(name)
+    return f"{installed.qualified_name} {installed.version}"
+
+
+def identity_of(loader: str | ImageLoader) -> str:
+    """Return what tells the images of a loader from those of another.
+
+    Parameters
+    ----------
+    loader
+        The name of an installed loader; or an object, which also has parameters.
+
+    Returns
+    -------
+    str
+        Qualified name and version; of an object also a hash of its parameters.
+
+    Raises
+    ------
+    UsageError
+        ``LOADER_UNNAMED`` when the object is not of a class that a distribution declares as a
+        loader: such a class has no version, and may read in another way tomorrow.
+    """
+    if isinstance(loader, str):
+        return with_version(loader)
+    kind = type(loader)
+    names = [each.qualified_name for each in list_loaders() if _imported(each) is kind]
+    if not names:
+        raise UsageError(
+            "prepared pixels are kept by the loader that read them, and this one has no version",
+            where=f"a {kind.__name__}, which no installed distribution declares as a loader",
+            advice="declare it as an entry point of cervispine.loaders, or use no cache",
+            code="LOADER_UNNAMED",
+        )
+    return f"{with_version(names[0])} {hashlib.sha256(pickle.dumps(loader)).hexdigest()}"
+
+
+def _imported(installed: InstalledPlugin) -> object:
+    """Return what an entry point names where it is imported already; no other is for this."""
+    module, _, attribute = installed.object.partition(":")
+    return getattr(sys.modules.get(module), attribute.strip(), None)
 
 
 def index_with(

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine import __version__
+from cervispine.loading.stamps import stamp_of
 from cervispine.records import Study
 from cervispine.records.files import make_folder, write_bytes, write_json
 
@@ -92,7 +93,8 @@ class Cache:
         Where they are kept; made when needed, and may be deleted at any time. The names of
         the files are hashes. Several processes may use one folder.
     settings
-        Of the preprocessor; other settings, or another version of cervispine, see other files.
+        What decides the pixels of a study beside it and the loaders that its series name; with
+        other settings, or another version of cervispine, other files are seen.
     """
 
     def __init__(self, folder: str | Path, settings: Mapping[str, Any]) -> None:
@@ -118,7 +120,7 @@ class Cache:
         ResourceError
             When the folder cannot be written to.
         """
-        keys = [self._key(study) for study in studies]
+        keys = [stamp_of(study, self.settings) for study in studies]
         rows = self._rows(set(keys), shape)
         missing = {k: s for k, s in zip(keys, studies, strict=True) if k not in rows}
         count = max(1, FILE_BYTES // (4 * int(np.prod(shape))))
@@ -169,17 +171,6 @@ class Cache:
                 else:
                     logger.warning("prepared pixels of a study are damaged, and made anew")
         return found
-
-    def _key(self, study: Study) -> str:
-        identity = [self.settings, study.uid]
-        for series in study.series:
-            status = [path.stat() for path in dict.fromkeys(series.files)]
-            stamps = [(each.st_size, each.st_mtime_ns) for each in status]
-            # One series UID may hold several stacks: echoes, repetitions, frames of one file.
-            # Where a manifest is in force, what was read without one does not count.
-            which = [series.pixel_hash, series.frames, attrs.astuple(series.geometry)]
-            identity.append(json.dumps([series.uid, which, stamps, series.content_hashes]))
-        return hashlib.sha256("".join(identity).encode()).hexdigest()
 
 
 def free_memory() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from cervispine.exceptions import LoadError, UsageError
-from cervispine.loading import ImageLoader, build_loader
+from cervispine.loading import ImageLoader
+from cervispine.loading.registry import identity_of, made_once
 from cervispine.preprocessing.cache import Cache, StoredPixels
 from cervispine.preprocessing.normalisation import NORMALISATIONS, normalise
 from cervispine.preprocessing.orientation import orient
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from cervispine.preprocessing.augmentation import Augmentation
 
 __all__ = ["Preprocessor"]
-
-
-@functools.lru_cache(maxsize=16)
-def _built(name: str, sequences: tuple[str, ...]) -> ImageLoader:
-    """Make a loader once, not for each study: finding it reads all installed metadata."""
-    return build_loader(name, sequences=sequences)
 
 
 @attrs.define(eq=False, kw_only=True, slots=False, repr=False)
@@ -59,7 +53,8 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Reads the studies: a loader, or the name of an installed one. None for the loader that
         each series names, which is the one that indexed it.
     cache
-        Folder in which prepared pixels are kept for the next time; None for no cache.
+        Folder in which prepared pixels are kept for the next time; None for no cache. They are
+        kept by the loader that read them, its version and, of an object, its parameters.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -96,6 +91,8 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ------
         UsageError
             When a parameter or an item cannot be meant.
+            ``LOADER_UNNAMED``: with a cache, the loader is an object that no distribution
+            declares.
         LoadError
             When a study cannot be read, or has too few slices; it is named by its UID.
         """
@@ -277,7 +274,10 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 raise UsageError(rule, where=f"{self!r}")
 
     def _stored(self, studies: Sequence[Study], folder: str | Path) -> StoredPixels:
-        return Cache(folder, self.settings()).pixels(studies, self._prepare_item, self._shape())
+        # What each series names is the cache's to look at.
+        loader = None if self.loader is None else identity_of(self.loader)
+        cache = Cache(folder, {"loader": loader, **self.settings()})
+        return cache.pixels(studies, self._prepare_item, self._shape())
 
     def _shape(self) -> tuple[int, int, int]:
         return (self.slices * len(self.sequences), *self.size)
@@ -304,7 +304,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _read(self, study: Study, sequence: str) -> Volume:
         loader = study.one_series(sequence).loader if self.loader is None else self.loader
         if isinstance(loader, str):
-            loader = _built(loader, tuple(self.sequences))
+            loader = made_once(loader, tuple(self.sequences))
         return loader.read(study, sequence)
 
     def _find_window(self, oriented: Volume) -> Window:
