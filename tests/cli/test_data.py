@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pydicom
 
 from cervispine.phantom import PhantomCohort
@@ -178,3 +180,20 @@ def test_index_names_pairs_that_look_alike(
     assert "NEAR_DUPLICATE           1 pairs of studies look alike:" in out
     assert f"study {first.StudyInstanceUID}" in out
     assert "canary" not in out + err
+
+
+def test_the_page_shows_what_another_loader_reads(run: Run, tmp_path: Path) -> None:
+    # Slices to the left, rows to the feet, columns to the back; RAS, as NIfTI counts.
+    affine = np.array([[-3.3, 0, 0, 8], [0, 0, -0.6, 12], [0, -0.9, 0, 20], [0, 0, 0, 1.0]])
+    for number in range(2):
+        values = np.random.default_rng(number).random((5, 50, 60), dtype=np.float32)
+        image = nibabel.Nifti1Image(values, affine)
+        image.set_sform(affine, code=1)
+        folder = tmp_path / "data" / f"sub-{number}" / "anat"
+        folder.mkdir(parents=True)
+        nibabel.save(image, folder / f"sub-{number}_T2w.nii.gz")
+    code, _, _ = run("index", tmp_path / "data", "--loader", "nifti", "--out", tmp_path / "out")
+    page = (tmp_path / "out" / "intake.html").read_text()
+    assert code == 0
+    assert page.count("data:image/jpeg") == 2
+    assert "NOT_" not in page

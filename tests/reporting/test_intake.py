@@ -149,6 +149,14 @@ def test_what_cannot_be_read_is_shown_as_such(cohort: Cohort, tmp_path: Path) ->
     assert "To be looked at first: 1" in text
 
 
+def test_a_loader_that_is_not_installed_is_said_to_be_so(cohort: Cohort, tmp_path: Path) -> None:
+    lost = attrs.evolve(cohort[0].series[0], loader="lab-loader:lab")
+    mixed = Cohort([attrs.evolve(cohort[0], series=(lost,)), cohort[1]], cohort.intake)
+    page = Page(text := save_intake(mixed, tmp_path).read_text())
+    assert len(page.images) == 1
+    assert "LOADER_<wbr>NOT_<wbr>FOUND" in text
+
+
 def test_patients_are_not_called_phantoms(cohort: Cohort, tmp_path: Path) -> None:
     series = cohort[0].series[0]
     real = attrs.evolve(series, protocol={**series.protocol, "manufacturer": "siemens"})

@@ -68,7 +68,8 @@ def save_intake(
     folder
         Where to write; made when it is not there.
     loader
-        What reads the middle slices; a :class:`~cervispine.Loader` when None.
+        What reads the middle slices; when None the loader that each series names, which is the
+        one that indexed it.
     key
         Makes the pseudonyms.
     progress
@@ -89,7 +90,7 @@ def save_intake(
         When the folder cannot be written.
     """
     # The other reports need neither images nor what reads them.
-    from cervispine.loading import Loader, make_manifest
+    from cervispine.loading import make_manifest
 
     intake = cohort.intake
     if intake is None:
@@ -97,11 +98,10 @@ def save_intake(
             "a cohort that was not indexed has no intake to show", advice="Loader().index(folder)"
         )
     folder = make_folder(Path(folder))
-    reader = Loader() if loader is None else loader
     cards = []
     for number, study in enumerate(cohort, start=1):
         name = f"study {number}" if key is None else key.pseudonym(study.patient)
-        cards.append(_card(study, name, intake, reader))
+        cards.append(_card(study, name, intake, loader))
         if progress is not None:
             progress(number, len(cohort))
     intake.to_csv(folder / "rejected.csv")
@@ -129,19 +129,20 @@ def save_intake(
     return path
 
 
-def _card(study: Study, name: str, intake: IntakeReport, reader: Reader) -> _Card:
+def _card(study: Study, name: str, intake: IntakeReport, loader: Reader | None) -> _Card:
     uids = {series.uid for series in study.series}
     synthetic = any(series.synthetic for series in study.series)
     return _Card(
         name=name,
         label="" if study.label is None else CLASSES[study.label],
         synthetic=synthetic,
-        series=tuple(_series(series, reader) for series in study.series),
+        series=tuple(_series(series, loader) for series in study.series),
         notes=tuple(p for p in intake.problems if p.fate == "noted" and p.item in uids),
     )
 
 
-def _series(series: Series, reader: Reader) -> dict[str, Any]:
+def _series(series: Series, loader: Reader | None) -> dict[str, Any]:
+    from cervispine.loading.registry import made_once
     from cervispine.reporting.thumbnails import thumbnail
 
     protocol = series.protocol
@@ -158,6 +159,7 @@ def _series(series: Series, reader: Reader) -> dict[str, Any]:
     ]
     image, fault = "", None
     try:
+        reader = loader or made_once(series.loader, (series.sequence,))
         picture = thumbnail(series, reader, mark="synthetic" if series.synthetic else "")
         image = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
     except DataError as error:
