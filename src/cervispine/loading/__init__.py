@@ -5,6 +5,7 @@ intake      folder -> every file in it, whatever else lies there
 archives    zip -> files: the one place that unpacks
 dicomdir    DICOMDIR -> the files it lists
 sources     any of these, or a list of them -> files
+quiet       what pydicom says is kept in: it quotes values
 elements    an element of a data set -> text, number, UID
 kinds       what kind of image a file holds, and whether it can be a slice
 frames      the frames of a multi-frame image, each as an image of its own

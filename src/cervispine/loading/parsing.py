@@ -2,20 +2,17 @@
 
 A header that is plain is scanned; any other is pydicom's. That raises ten classes of exception for
 a broken file, returns without a word when a header ends in the middle of a value, and quotes
-values in its warnings. Everything that reads a file does so through here.
+values in its warnings. Everything that reads a file does so through here, and within
+``quiet_pydicom``, which plug-ins find here too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import io
-import logging
 import os
-import warnings
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -29,6 +26,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from cervispine.exceptions import LoadError
 from cervispine.loading.elements import Plain, tags_of, text_of
 from cervispine.loading.limits import Limits
+from cervispine.loading.quiet import quiet_pydicom
 from cervispine.loading.scanning import PIXEL_DATA, UNDEFINED, scan
 
 __all__ = ["Parsed", "Pixels", "decoder_of", "parse", "quiet_pydicom"]
@@ -90,20 +88,6 @@ class Parsed:
     def dataset(self) -> Dataset:
         """The elements as pydicom has them; making it takes a while."""
         return self.elements.dataset
-
-
-@contextlib.contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings and log lines in: they quote values, and values name patients."""
-    logger = logging.getLogger("pydicom")
-    disabled = logger.disabled
-    logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = disabled
 
 
 def parse(
