@@ -589,3 +589,17 @@ def test_preprocessing_reads_through_the_loader_that_a_series_names(
         Preprocessor(**settings, loader="dicom").transform(cohort)
     with pytest.raises(LoaderNotFoundError):
         Preprocessor(**settings, loader="absent").transform(cohort)
+
+
+def test_a_series_is_read_under_its_own_name_only(
+    image: nibabel.Nifti1Image, tmp_path: Path
+) -> None:
+    save(image, tmp_path / "sub-0_T2w.nii")
+    (series,) = NiftiLoader().index(tmp_path)[0].series
+    for arguments in ((series,), (series, "T2"), (series, None)):
+        assert NiftiLoader().read(*arguments).sequence == "T2"
+    with pytest.raises(AmbiguousSeriesError, match="the series is T2, and T1 was asked for"):
+        NiftiLoader().read(series, "T1")
+    with pytest.raises(LoadError, match="limits it was indexed with") as caught:
+        NiftiLoader(limits=Limits(file_bytes=100)).read(series)
+    assert caught.value.code == "DECODE_BUDGET"

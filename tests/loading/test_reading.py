@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
+import numpy as np
 import pytest
 from pydicom import Dataset
 
-from cervispine.exceptions import LoadError, UsageError
-from cervispine.loading import Loader
+from cervispine.exceptions import AmbiguousSeriesError, LoadError, UsageError
+from cervispine.loading import Limits, Loader
 
 
 @pytest.mark.parametrize(
@@ -94,3 +96,66 @@ def test_read_refuses_other_than_even_slices(
     study = Loader().index(tmp_path)[0]
     with pytest.raises(UsageError):
         Loader().read(study, slices=slices)
+
+
+def uneven(index: int, dataset: Dataset) -> None:
+    """Move one slice by a third of the gap."""
+    if index == 2:
+        dataset.ImagePositionPatient[0] += 1.1
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_any_loader_reads_what_one_with_a_wider_tolerance_indexed(
+    tmp_path: Path, Series: Any, saved: bool
+) -> None:
+    paths = Series().write(tmp_path / "data", change=uneven)
+    wide = Loader(spacing_tolerance=0.45)
+    options = {"saved": tmp_path / "saved"} if saved else {}
+    for _ in range(2):
+        study = wide.index(tmp_path / "data", **options)[0]
+    volume = Loader().read(study)
+    np.testing.assert_array_equal(volume.pixels, wide.read(study).pixels)
+    np.testing.assert_array_equal(Loader().read(study, slices=[2]).pixels[0], volume.pixels[2])
+    # Neighbours that changed places are told, however wide the tolerance.
+    contents = [path.read_bytes() for path in paths]
+    for path, content in zip(paths[2:4], contents[3:1:-1], strict=True):
+        path.write_bytes(content)
+    for loader in (Loader(), wide):
+        with pytest.raises(LoadError) as caught:
+            loader.read(study)
+        assert caught.value.code == "CHANGED_SINCE_INDEX"
+
+
+def test_positions_are_kept_only_of_uneven_stacks(tmp_path: Path, Series: Any) -> None:
+    Series().write(tmp_path / "even")
+    assert Loader().index(tmp_path / "even")[0].series[0].positions == ()
+    Series().write(tmp_path / "uneven", change=uneven)
+    series = Loader(spacing_tolerance=0.45).index(tmp_path / "uneven")[0].series[0]
+    assert len(series.positions) == len(series.files)
+    with pytest.raises(ValueError, match="2 positions for 5 slices"):
+        attrs.evolve(series, positions=series.positions[:2])
+
+
+def test_a_budget_that_the_index_did_not_have_says_what_to_do(tmp_path: Path, Series: Any) -> None:
+    Series().write(tmp_path)
+    study = Loader().index(tmp_path)[0]
+    with pytest.raises(LoadError) as caught:
+        Loader(limits=Limits(file_bytes=100)).read(study)
+    assert caught.value.code == "DECODE_BUDGET"
+    assert "limits it was indexed with: Preprocessor(loader=" in caught.value.advice
+
+
+def test_a_series_is_read_under_its_own_name_only(tmp_path: Path, Series: Any) -> None:
+    Series().write(tmp_path)
+    study = Loader().index(tmp_path)[0]
+    (series,) = study.series
+    for arguments in ((study,), (study, "T2"), (series,), (series, "T2"), (series, None)):
+        assert Loader().read(*arguments, slices=[0]).sequence == "T2"
+    for held in (study, series):
+        with pytest.raises(AmbiguousSeriesError) as caught:
+            Loader().read(held, "T1")
+        assert caught.value.code == "SERIES_MISSING"
+    t1 = attrs.evolve(series, sequence="T1")
+    assert Loader().read(t1, slices=[0]).sequence == "T1"
+    with pytest.raises(AmbiguousSeriesError, match="the series is T1, and T2 was asked for"):
+        Loader().read(t1, "T2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations, product
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
+import pydicom
 import pytest
 import torch
 from joblib import Parallel, delayed
@@ -34,6 +36,21 @@ def test_a_painted_patient_goes_through_from_files_to_tensor(painted: Painted) -
     # The files hold what was painted, so the volume gives the same.
     direct = Preprocessor().transform([painted.t2])
     torch.testing.assert_close(tensor, direct, atol=1e-4, rtol=0)
+
+
+def test_a_loader_made_by_name_reads_what_one_with_other_parameters_indexed(
+    painted: Painted, tmp_path: Path
+) -> None:
+    shutil.copytree(painted.folder, tmp_path / "data")
+    path = painted.cohort("T2")[0].series[0].files[2]
+    path = tmp_path / "data" / path.relative_to(painted.folder)
+    dataset = pydicom.dcmread(path)
+    dataset.ImagePositionPatient[0] += 1.0
+    dataset.save_as(path)
+    loader = Loader(spacing_tolerance=0.45)
+    cohort = loader.index(tmp_path / "data")
+    by_name = Preprocessor(**SMALL).transform(cohort)
+    assert torch.equal(by_name, Preprocessor(**SMALL, loader=loader).transform(cohort))
 
 
 def test_the_history_tells_every_step_in_order(painted: Painted) -> None:

@@ -24,7 +24,7 @@ decoders    encoded pixels -> stored values, by one named package a transfer syn
 codestreams the head of a compressed image against what the file says
 isolation   a decoder that may die, in a process of its own
 pixels      file -> float32 pixels, whatever the transfer syntax
-selection   what is wanted: which plane and sequences, which slices of a series
+selection   what is wanted: which plane and sequences, which series, which of its slices
 loader      Loader: the object that does all this for DICOM
 bids        what the name of a NIfTI file and its sidecar say
 nifti_file  one NIfTI file: its header, where it lies in the patient, its pixels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,15 @@ from cervispine.exceptions import GeometryError
 from cervispine.records import Geometry
 from cervispine.records.geometry import are_orthonormal
 
-__all__ = ["COARSEST_PIXEL", "PLANES", "check_cosines", "plane_of", "stack_slices"]
+__all__ = [
+    "COARSEST_PIXEL",
+    "PLANES",
+    "check_cosines",
+    "distances",
+    "evenness",
+    "plane_of",
+    "stack_slices",
+]
 
 #: The plane across each patient axis: x left, y posterior, z superior (LPS).
 PLANES = ("sagittal", "coronal", "axial")
@@ -22,6 +30,10 @@ PLANE_TOLERANCE = 30.0
 
 #: An image with larger pixels was not acquired in its plane, but cut from a stack in another, mm.
 COARSEST_PIXEL = 2.5
+
+#: How far gaps between slices may differ unless a loader is told otherwise, as a fraction of the
+#: usual gap.
+USUAL_TOLERANCE = 0.01
 
 #: Positions are written with as few as two decimals; noise of that size is never a fault, mm.
 ROUNDING = 0.01
@@ -113,6 +125,37 @@ def stack_slices(
         pixel_spacing=pixel_spacing,
     )
     return order.astype(np.int64), geometry
+
+
+def distances(
+    geometry: Geometry, positions: Iterable[Sequence[float]], *, first: int = 0
+) -> Iterator[float]:
+    """Give how far each position is from where the geometry puts its slice, mm.
+
+    Parameters
+    ----------
+    geometry
+        Of the stack.
+    positions
+        Of slices that follow one another.
+    first
+        Index of the first of them.
+    """
+    for index, position in enumerate(positions, start=first):
+        expected = [
+            start + index * step
+            for start, step in zip(geometry.origin, geometry.slice_step, strict=True)
+        ]
+        yield math.dist(position, expected)
+
+
+def evenness(geometry: Geometry, count: int) -> float:
+    """Return how far slices of an even stack may be from where its geometry puts them, mm.
+
+    A gap may differ by the usual tolerance, and such differences add up; two decimals round both
+    the position and the origin.
+    """
+    return USUAL_TOLERANCE * geometry.slice_spacing * count + 2 * ROUNDING
 
 
 def _triple(vector: Sequence[float] | NDArray[np.float64]) -> tuple[float, float, float]:

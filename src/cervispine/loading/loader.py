@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 
 from cervispine.exceptions import LoadError, NoDicomError, UsageError
 from cervispine.loading.assembly import assemble
+from cervispine.loading.geometry import ROUNDING, USUAL_TOLERANCE, distances, evenness
 from cervispine.loading.hashing import verify
 from cervispine.loading.headers import Header, read_headers
 from cervispine.loading.intake import NIFTI, Found, FoundFile, raise_first
@@ -24,7 +25,13 @@ from cervispine.loading.parsing import quiet_pydicom
 from cervispine.loading.pixels import Slice, read_slices
 from cervispine.loading.privacy import identity_notes
 from cervispine.loading.saved import NoIndex, Outcome, open_index
-from cervispine.loading.selection import affine_of, check_wanted, even_slices
+from cervispine.loading.selection import (
+    affine_of,
+    check_wanted,
+    even_slices,
+    refusal_of,
+    series_of,
+)
 from cervispine.loading.sources import Source, find
 from cervispine.records import Cohort, IntakeReport, Manifest, Problem, Series, Study, Volume
 
@@ -59,7 +66,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
     plane: str = "sagittal"
     sequences: Sequence[str] = ("T2",)
     on_problem: Literal["quarantine", "raise"] = "quarantine"
-    spacing_tolerance: float = 0.01
+    spacing_tolerance: float = USUAL_TOLERANCE
     limits: Limits = DEFAULT_LIMITS
 
     def index(
@@ -144,7 +151,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
     def read(
         self,
         study: Study | Series,
-        sequence: str = "T2",
+        sequence: str | None = None,
         *,
         slices: Sequence[int] | None = None,
     ) -> Volume:
@@ -155,7 +162,8 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         study
             A study, or the series itself.
         sequence
-            Which series of the study.
+            Which series of the study; T2 when None. A series is of its own sequence, and not
+            read under another name.
         slices
             Indices of the slices wanted, evenly spaced and ascending; all when None. Only these
             are decoded, and the affine is theirs.
@@ -168,7 +176,8 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         AmbiguousSeriesError
-            When the study has not exactly one series of the sequence.
+            When the study has not exactly one series of the sequence, or the series is of another
+            one.
         UsageError
             When the slices are not such indices.
         PixelError, DecoderMissingError, LoadError
@@ -176,7 +185,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             since it was indexed (``CHANGED_SINCE_INDEX``; with a manifest in force already when one
             bit has, ``HASH_MISMATCH``). The series is named by its UID.
         """
-        series = study if isinstance(study, Series) else study.one_series(sequence)
+        series = series_of(study, sequence)
         wanted = even_slices(slices, series.shape[0])
         decoders: set[str] = set()
         pixels = np.empty((len(wanted), *series.shape[1:]), dtype=np.float32)
@@ -200,13 +209,11 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             sha256 = series.content_hashes[first] if series.content_hashes else None
             slices = read_slices(series.files[first], frames, self.limits, sha256=sha256)
             for index, one in zip(indices, slices, strict=True):
-                self._check_unchanged(series, index, one.header)
+                _check_unchanged(series, index, one.header)
         except LoadError as error:
             numbers = f"{indices[0]}" if len(indices) == 1 else f"{indices[0]} to {indices[-1]}"
             where = f"slice {numbers} of series {series.uid}"
-            raise type(error)(
-                error.what, where=where, advice=error.advice, code=error.code
-            ) from None
+            raise refusal_of(error, where) from None
         return slices
 
     def _check_parameters(self) -> None:
@@ -253,37 +260,39 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         )
         return Outcome(tuple(studies), intake)
 
-    def _check_unchanged(self, series: Series, index: int, header: Header) -> None:
-        """Refuse a file that is no longer the slice that was indexed."""
-        geometry = series.geometry
-        position = [
-            start + index * step
-            for start, step in zip(geometry.origin, geometry.slice_step, strict=True)
-        ]
-        allowed = (
-            max(self.spacing_tolerance, 0.01) * geometry.slice_spacing * series.shape[0] + 0.02
-        )
-        cosines = (*geometry.row_cosine, *geometry.column_cosine)
-        same = (
-            header.series_uid == series.uid
-            and header.transfer_syntax == series.transfer_syntax
-            and (header.rows, header.columns) == series.shape[1:]
-            and all(map(_nearly, header.pixel_spacing, geometry.pixel_spacing))
-            and max(abs(a - b) for a, b in zip(header.orientation, cosines, strict=True)) <= 2e-3
-            and math.dist(header.position, position) <= allowed
-        )
-        if not same:
-            raise LoadError(
-                "the file is not the slice that was indexed",
-                advice="index the folder again",
-                code="CHANGED_SINCE_INDEX",
-            )
-
 
 def _about_nifti(files: Iterable[FoundFile]) -> str:
     """Say which loader reads the NIfTI that lies where DICOM was looked for."""
     images = sum(file.name.lower().endswith(NIFTI) for file in files)
     return f"; {images} of the files are NIfTI: --loader nifti, or NiftiLoader()" if images else ""
+
+
+def _check_unchanged(series: Series, index: int, header: Header) -> None:
+    """Refuse a file that is no longer the slice that was indexed, by what the series says of it.
+
+    The loader that reads need not have the parameters of the one that indexed.
+    """
+    geometry = series.geometry
+    if series.positions:
+        aside, allowed = math.dist(header.position, series.positions[index]), 2 * ROUNDING
+    else:
+        (aside,) = distances(geometry, [header.position], first=index)
+        allowed = evenness(geometry, series.shape[0])
+    cosines = (*geometry.row_cosine, *geometry.column_cosine)
+    same = (
+        header.series_uid == series.uid
+        and header.transfer_syntax == series.transfer_syntax
+        and (header.rows, header.columns) == series.shape[1:]
+        and all(map(_nearly, header.pixel_spacing, geometry.pixel_spacing))
+        and max(abs(a - b) for a, b in zip(header.orientation, cosines, strict=True)) <= 2e-3
+        and aside <= allowed
+    )
+    if not same:
+        raise LoadError(
+            "the file is not the slice that was indexed",
+            advice="index the folder again",
+            code="CHANGED_SINCE_INDEX",
+        )
 
 
 def _nearly(one: float, other: float) -> bool:

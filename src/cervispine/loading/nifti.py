@@ -31,7 +31,13 @@ from cervispine.loading.nifti_studies import (
     refuse_namesakes,
     sort_files,
 )
-from cervispine.loading.selection import affine_of, check_wanted, even_slices
+from cervispine.loading.selection import (
+    affine_of,
+    check_wanted,
+    even_slices,
+    refusal_of,
+    series_of,
+)
 from cervispine.loading.sources import find
 from cervispine.records import Cohort, IntakeReport, Manifest, Series, Study, Volume
 
@@ -157,7 +163,11 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
         return cohort
 
     def read(
-        self, study: Study | Series, sequence: str = "T2", *, slices: Sequence[int] | None = None
+        self,
+        study: Study | Series,
+        sequence: str | None = None,
+        *,
+        slices: Sequence[int] | None = None,
     ) -> Volume:
         """Read the pixels of one series.
 
@@ -166,7 +176,8 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
         study
             A study, or the series itself.
         sequence
-            Which series of the study.
+            Which series of the study; T2 when None. A series is of its own sequence, and not
+            read under another name.
         slices
             Indices of the slices wanted, evenly spaced and ascending; all when None. Only these
             are kept, and the affine is theirs.
@@ -180,14 +191,15 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         AmbiguousSeriesError
-            When the study has not exactly one series of the sequence.
+            When the study has not exactly one series of the sequence, or the series is of another
+            one.
         UsageError
             When the slices are not such indices.
         PixelError, LoadError
             When the file is damaged, or has changed since it was indexed
             (``CHANGED_SINCE_INDEX``). The series is named by its UID.
         """
-        series = study if isinstance(study, Series) else study.one_series(sequence)
+        series = series_of(study, sequence)
         wanted = even_slices(slices, series.shape[0])
         file: Path | bytes = series.files[0]
         try:
@@ -206,9 +218,7 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
                 )
             pixels = read_pixels(file, header, layout, wanted)
         except LoadError as error:
-            raise type(error)(
-                error.what, where=f"series {series.uid}", advice=error.advice, code=error.code
-            ) from None
+            raise refusal_of(error, f"series {series.uid}") from None
         return Volume(
             pixels=pixels,
             affine=affine_of(series.geometry, wanted),

@@ -66,7 +66,10 @@ class ImageLoader(Protocol):
     def read(
         self, study: Study | Series, sequence: str = "T2", *, slices: Sequence[int] | None = None
     ) -> Volume:
-        """Read the pixels of one series of a study, or those of some slices, evenly spaced."""
+        """Read the pixels of one series of a study, or those of some slices, evenly spaced.
+
+        Cervispine always names the sequence, also where it gives the series itself: its own.
+        """
         ...
 
 

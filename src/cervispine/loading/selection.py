@@ -1,4 +1,4 @@
-"""What is wanted: which plane and sequences, and which slices of a series."""
+"""What is wanted: which plane and sequences, which series of a study, which of its slices."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cervispine.exceptions import UsageError
+from cervispine.exceptions import AmbiguousSeriesError, LoadError, UsageError
 from cervispine.loading.geometry import PLANES
 from cervispine.loading.weighting import SEQUENCES
-from cervispine.records import Geometry
+from cervispine.records import Geometry, Series, Study
 
-__all__ = ["affine_of", "check_wanted", "even_slices"]
+__all__ = ["affine_of", "check_wanted", "even_slices", "refusal_of", "series_of"]
+
+#: Of what a loader with other limits has indexed.
+OTHER_LIMITS = "read it with the limits it was indexed with: Preprocessor(loader=...)"
 
 
 def check_wanted(plane: str, sequences: Sequence[str], on_problem: str) -> None:
@@ -32,6 +35,39 @@ def check_wanted(plane: str, sequences: Sequence[str], on_problem: str) -> None:
         raise UsageError("sequences names one sequence twice")
     if on_problem not in ("quarantine", "raise"):
         raise UsageError(f"on_problem is 'quarantine' or 'raise', not {on_problem!r}")
+
+
+def series_of(study: Study | Series, sequence: str | None) -> Series:
+    """Return the series that is to be read.
+
+    Parameters
+    ----------
+    study
+        A study, or the series itself.
+    sequence
+        Which series of the study, T2 when None; of a series its own, or None.
+
+    Raises
+    ------
+    AmbiguousSeriesError
+        When the study has not exactly one series of the sequence, or the series is of another one.
+    """
+    if isinstance(study, Study):
+        return study.one_series("T2" if sequence is None else sequence)
+    if sequence not in (None, study.sequence):
+        raise AmbiguousSeriesError(
+            f"the series is {study.sequence}, and {sequence} was asked for",
+            where=f"series {study.uid}",
+            advice=f"read the study, or name {study.sequence}",
+            code="SERIES_MISSING",
+        )
+    return study
+
+
+def refusal_of(error: LoadError, where: str) -> LoadError:
+    """Return the refusal of a file with what it is a file of, and what to do."""
+    advice = error.advice or (OTHER_LIMITS if error.code == "DECODE_BUDGET" else "")
+    return type(error)(error.what, where=where, advice=advice, code=error.code)
 
 
 def even_slices(slices: Sequence[int] | None, count: int) -> range:

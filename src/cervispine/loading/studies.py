@@ -13,6 +13,7 @@ from typing import TypeVar
 import attrs
 
 from cervispine.exceptions import LoadError
+from cervispine.loading.geometry import distances, evenness
 from cervispine.loading.headers import Header
 from cervispine.loading.kinds import CUT_OFF, Fault
 from cervispine.loading.limits import Limits
@@ -182,6 +183,8 @@ def study_of(stacks: Sequence[Stack], limits: Limits, index: NoIndex) -> Study:
 
 def _series(stack: Stack, pixel_hash: str, appearance: str) -> Series:
     first = stack.headers[0]
+    positions = tuple(header.position for header in stack.headers)
+    even = max(distances(stack.geometry, positions)) <= evenness(stack.geometry, len(positions))
     return Series(
         uid=first.series_uid,
         plane=stack.plane,
@@ -195,6 +198,8 @@ def _series(stack: Stack, pixel_hash: str, appearance: str) -> Series:
         pixel_hash=pixel_hash,
         appearance=appearance,
         protocol={**first.protocol, "sequence_from": stack.sequence_from},
+        # A loader that is made by its name reads what another one, told to, took for a stack.
+        positions=() if even else positions,
     )
 
 

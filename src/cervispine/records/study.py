@@ -85,6 +85,9 @@ class Series(_Mapped):
         image.
     loader
         Name of the installed loader that reads the files, with its distribution.
+    positions
+        Centre of the first voxel of each slice, LPS, mm, where the slices lie less evenly than
+        the geometry says; empty where it says it.
     """
 
     uid: str
@@ -104,10 +107,12 @@ class Series(_Mapped):
     )
     frames: tuple[int, ...] = attrs.field(default=(), repr=False)
     loader: str = attrs.field(default="cervispine:dicom", repr=False)
+    positions: tuple[tuple[float, ...], ...] = attrs.field(default=(), repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.frames and len(self.frames) != len(self._files):
-            raise ValueError(f"{len(self.frames)} frames for {len(self._files)} slices")
+        for name in ("frames", "positions"):
+            if (count := len(getattr(self, name))) not in (0, len(self._files)):
+                raise ValueError(f"{count} {name} for {len(self._files)} slices")
 
     @functools.cached_property
     def files(self) -> tuple[Path, ...]:
