@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from cervispine import Cohort, Evaluator, Loader, Preprocessor, Threshold
-from cervispine.evaluation import ReaderTable, choose_threshold, read_scores
-from cervispine.experiment import read_split
+from cervispine import Cohort, Evaluator, Loader, Preprocessor
+from cervispine.evaluation import ReaderTable, Threshold, choose_threshold
+from cervispine.evaluation.files import read_scores
+from cervispine.experiment.folder import read_split
 from cervispine.reporting import MARK, save_comparison
 from cervispine.testing import dark_band
 
