@@ -204,7 +204,7 @@ def test_a_training_keeps_what_is_frozen_and_its_statistics(
     again = OPLLClassifier.load(folder)
     assert again.classify(cohort[:2], allow_training_patients=True).patients
     # The file is not in the folder, so it cannot be trained again as it was.
-    with pytest.raises(UsageError, match="file of weights"):
+    with pytest.raises(UsageError, match="by their hash alone"):
         again.fit(cohort)
     assert plain_parameters(OPLLClassifier())["pretrained"] is None
 

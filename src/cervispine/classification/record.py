@@ -62,9 +62,9 @@ def training_record(
         "loaders": loaders_of(studies),
         "device": str(recipe.device),
         "precision": str(recipe.precision).removeprefix("torch."),
-        "seed": recipe.seed,
+        "seed": int(recipe.seed),
         "best_epoch": best_epoch + 1,
-        "epochs": classifier.epochs,
+        "epochs": int(classifier.epochs),
         "pretrained": bool(weights),
         "pretrained_sha256": weights.sha256 if isinstance(weights, LocalWeights) else "",
         "frozen": classifier.freeze
