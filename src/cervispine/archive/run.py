@@ -14,9 +14,10 @@ import numpy as np
 
 from cervispine import __version__
 from cervispine.archive.account import Account
-from cervispine.archive.store import Outcome, Store, stamp_of
+from cervispine.archive.store import Outcome, Store
 from cervispine.archive.work import Reading, Stamped, load_model
 from cervispine.exceptions import LeakageError, UsageError
+from cervispine.loading.stamps import stamp_of
 from cervispine.progress import Report
 from cervispine.progress import progress as progress_of
 from cervispine.records import Key, Predictions

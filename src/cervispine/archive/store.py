@@ -22,10 +22,9 @@ from typing import Literal
 
 import attrs
 
-from cervispine.loading.stamps import stamp_of
 from cervispine.records.files import make_folder, unwritable, write_bytes
 
-__all__ = ["Outcome", "Store", "stamp_of"]
+__all__ = ["Outcome", "Store"]
 
 FORMAT = "cervispine/result"
 VERSION = 1

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cervispine.exceptions import LabelError, ProvenanceWarning, TrainingError, UsageError
-from cervispine.loading import list_loaders
+from cervispine.loading.registry import with_version
 from cervispine.records import Cohort, Study
 
 __all__ = ["labelled_studies", "loaders_of", "validation_part", "warn_of_other_loaders"]
@@ -54,8 +54,7 @@ def labelled_studies(
 def loaders_of(studies: Sequence[Study]) -> list[str]:
     """Return the loaders that the studies name, each with the version installed."""
     names = sorted({series.loader for study in studies for series in study.series})
-    versions = {loader.qualified_name: loader.version for loader in list_loaders()}
-    return [f"{name} {versions.get(name, '(not installed)')}" for name in names]
+    return [with_version(name) for name in names]
 
 
 def warn_of_other_loaders(record: Mapping[str, Any], studies: Sequence[Study]) -> None:

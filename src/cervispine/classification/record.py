@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cervispine.backbones import find_backbone
 from cervispine.classification.inputs import loaders_of
+from cervispine.classification.parameters import plain_parameters
 from cervispine.classification.training import Recipe
 from cervispine.classification.weights import LocalWeights
 from cervispine.evaluation import proportion
@@ -52,6 +53,8 @@ def training_record(
     from cervispine import __version__
 
     found = find_backbone(classifier.backbone)
+    parameters = plain_parameters(classifier)
+    freeze = parameters["freeze"]
     patients = np.array([study.patient for study in studies])
     return {
         "cervispine": __version__,
@@ -62,14 +65,12 @@ def training_record(
         "loaders": loaders_of(studies),
         "device": str(recipe.device),
         "precision": str(recipe.precision).removeprefix("torch."),
-        "seed": int(recipe.seed),
+        "seed": parameters["seed"],
         "best_epoch": best_epoch + 1,
-        "epochs": int(classifier.epochs),
+        "epochs": parameters["epochs"],
         "pretrained": bool(weights),
         "pretrained_sha256": weights.sha256 if isinstance(weights, LocalWeights) else "",
-        "frozen": classifier.freeze
-        if isinstance(classifier.freeze, int)
-        else list(classifier.freeze),
+        "frozen": freeze if isinstance(freeze, int) else list(freeze),
         "training_patients": len(set(patients[~held_out])),
         "validation_patients": len(set(patients[held_out])),
         "positive": int(truth.sum()),
