@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cervispine import Cohort, ReaderTable
-from cervispine.evaluation import cohen_kappa, compare_files, mrmc, read_readings
+from cervispine.evaluation import MRMC, cohen_kappa, compare_files, mrmc, read_readings
 from cervispine.exceptions import DataError, LabelError
 from cervispine.phantom import PhantomCohort
 from cervispine.reader_study.export import export_study
@@ -153,11 +153,36 @@ def test_aided_against_unaided_is_the_analysis_of_the_file(
     readings = read_readings(tmp_path / "readings.csv")
     assert len(readings["case"]) == 24
     again = mrmc(readings)
-    assert exported.comparison is not None
+    assert isinstance(exported.comparison, MRMC)
     assert again.to_dict() == exported.comparison.to_dict()
     assert ("aided", "unaided") in exported.comparison.differences
     written = json.loads((tmp_path / "aided-against-unaided.json").read_text())
     assert written == json.loads(json.dumps(again.to_dict()))
+
+
+def test_one_reader_of_both_arms_is_compared_with_oneself(
+    aided: Site, tmp_path: Path, phantom: PhantomCohort
+) -> None:
+    read_as(aided, 1, lambda patient, _: {**ANSWER, "rating": sum(map(ord, patient)) % 101})
+    exported = export_study(aided.store, tmp_path, labels=phantom.labels, unfinished=True)
+    assert isinstance(exported.comparison, MRMC)
+    assert exported.comparison.readers == ("ann",)
+    assert "1 reader, 2 modalities" in exported.summary()
+    assert exported.comparison.scope in exported.summary()
+    assert tmp_path / "aided-against-unaided.json" in exported.files
+
+
+def test_arms_that_cannot_be_compared_are_exported_and_the_reason_is_told(
+    two_arms: Site, tmp_path: Path, phantom: PhantomCohort
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(phantom.labels.read_text().replace(",OPLL,", ",DSS,"))
+    (tmp_path / "aided-against-unaided.json").write_text("{}")
+    exported = export_study(two_arms.store, tmp_path, labels=labels)
+    assert isinstance(exported.comparison, str)
+    assert f"aided against unaided: {exported.comparison}" in exported.summary()
+    assert tmp_path / "readings.csv" in exported.files
+    assert not (tmp_path / "aided-against-unaided.json").exists(), "that was an export before"
 
 
 def test_training_is_not_exported(two_arms: Site, tmp_path: Path, tables: Path) -> None:
@@ -192,6 +217,7 @@ def test_a_patient_without_a_label_stops_the_comparison(
         export_study(two_arms.store, tmp_path / "out", labels=labels)
     assert caught.value.code == "LABELS_UNMATCHED"
     assert somebody not in str(caught.value)
+    assert not (tmp_path / "out").exists(), "nothing is written before all is known"
 
 
 def test_a_comment_is_no_formula(plain: Site, tmp_path: Path) -> None:

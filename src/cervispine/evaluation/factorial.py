@@ -64,9 +64,8 @@ class Factorial:
     def scope(self) -> str:
         """For which readers and cases it holds, in words."""
         people = self.figures.shape[1]
-        readers = (
-            f"these {people} readers only" if self.readers == "fixed" else "readers like these"
-        )
+        fixed = "this one reader only" if people == 1 else f"these {people} readers only"
+        readers = fixed if self.readers == "fixed" else "readers like these"
         return f"{readers}, {'these cases only' if self.cases == 'fixed' else 'cases like these'}"
 
     def test(self) -> tuple[float | None, tuple[float, float] | None, float | None]:

@@ -101,7 +101,8 @@ class MRMC:
     def summary(self) -> str:
         """Return the analysis as text, the sample first."""
         lines = [
-            f"{len(self.readers)} readers, {len(self.modalities)} modalities, {self.n} cases: "
+            f"{len(self.readers)} reader{'s' * (len(self.readers) > 1)}, "
+            f"{len(self.modalities)} modalities, {self.n} cases: "
             f"{self.positives} positive, {self.negatives} negative",
             f"{_LABELS[self.measure]}, {100 * self.confidence:g} % intervals; {self.scope}",
             self.method,

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from cervispine.evaluation import MRMC, Estimate, mrmc
 from cervispine.evaluation.agreement import estimate_cohen_kappa
+from cervispine.evaluation.components import Effect
 from cervispine.exceptions import DataError, EvaluationError
 from cervispine.reader_study.design import ARMS, TRAINING
 from cervispine.reader_study.schema import CaseRow, ReaderRow, ReadingRow, SessionRow
@@ -35,6 +36,14 @@ COLUMNS = (
 
 AUDIT = ("number", "at", "actor", "action", "reading", "detail", "digest")
 
+READINGS = ("case", "reader", "modality", "truth", "rating", "call")
+
+#: What is not written every time; those of an export before go.
+AT_TIMES = (
+    "readers.csv", "readers-aided.csv", "agreement.csv", "readings.csv",
+    "aided-against-unaided.json",
+)  # fmt: skip
+
 
 @attrs.frozen(kw_only=True)
 class Exported:
@@ -52,14 +61,15 @@ class Exported:
         By reader and arm, the agreement with oneself on repeated cases; in its place, why there is
         none.
     comparison
-        Aided against unaided, where both were read and the truth is known.
+        Aided against unaided, where both were read and the truth is known; in its place, why
+        there is none.
     """
 
     files: tuple[Path, ...]
     reads: tuple[int, int]
     open_sessions: int
     kappas: Mapping[tuple[str, str], Estimate | str]
-    comparison: MRMC | None = None
+    comparison: MRMC | str | None = None
 
     def summary(self) -> str:
         """Return it as text, the sample first."""
@@ -72,7 +82,9 @@ class Exported:
         if self.kappas:
             lines.append("agreement of readers with themselves, on cases that came twice:")
             lines += [f"  {reader}, {arm}: {kappa}" for (reader, arm), kappa in self.kappas.items()]
-        if self.comparison is not None:
+        if isinstance(self.comparison, str):
+            lines.append(f"aided against unaided: {self.comparison}")
+        elif self.comparison is not None:
             lines.append(self.comparison.summary())
         return "\n".join([*lines, *(f"  {path}" for path in self.files)])
 
@@ -101,8 +113,10 @@ def export_study(
     ``readers.csv`` holds one row a patient and reader: the first reading without aid, what
     ``cervispine compare`` reads; ``readers-aided.csv`` those with the aid; ``reads.csv`` every
     reading, repeated ones too; ``agreement.csv`` each reader's agreement with oneself;
-    ``audit.csv`` who did what when. With ``labels`` and both arms ``readings.csv`` is what
-    :func:`~cervispine.evaluation.mrmc` reads, and ``aided-against-unaided.json`` what it says.
+    ``audit.csv`` who did what when. With ``labels``, ``readings.csv`` is what
+    :func:`~cervispine.evaluation.mrmc` reads, and with both arms ``aided-against-unaided.json``
+    what it says: of readers in general, or of the one reader there is. Nothing is written before
+    all of it is known; what an export before left there and this one has not, goes.
 
     Parameters
     ----------
@@ -134,21 +148,33 @@ def export_study(
             advice="wait until readers lock them, or --unfinished exports what there is",
             code="SESSIONS_OPEN",
         )
-    make_folder(folder)
     firsts = [read for read in reads if not read.row.repeated]
+    kappas = _kappas(reads)
+    readings, comparison = None, None
+    if labels is not None:
+        readings = _readings(firsts, labels)
+        comparison = _compare(readings, complete_cases=unfinished)
+    make_folder(folder)
+    for name in AT_TIMES:
+        (folder / name).unlink(missing_ok=True)
     files = []
     for arm, name in zip(ARMS, ("readers.csv", "readers-aided.csv"), strict=True):
         of_arm = [read for read in firsts if read.row.arm == arm]
         if of_arm:
             files.append(_table(folder / name, COLUMNS, (read.cells() for read in of_arm)))
     files.append(_table(folder / "reads.csv", COLUMNS, (read.cells() for read in reads)))
-    kappas = _kappas(reads)
     if kappas:
         files.append(_agreement(folder / "agreement.csv", kappas))
     files.append(_table(folder / "audit.csv", AUDIT, map(_audit_cells, audit)))
-    comparison = None
-    if labels is not None:
-        comparison = _compare(firsts, labels, folder, files, unfinished=unfinished)
+    if readings is not None:
+        cells = (
+            [safe_cell(str(cell)) if place < 2 else cell for place, cell in enumerate(row)]
+            for row in readings
+        )
+        files.append(_table(folder / "readings.csv", READINGS, cells))
+    if isinstance(comparison, MRMC):
+        write_json(folder / "aided-against-unaided.json", comparison.to_dict())
+        files.append(folder / "aided-against-unaided.json")
     return Exported(
         files=tuple(files),
         reads=(total, len(reads)),
@@ -214,15 +240,8 @@ def _agreement(path: Path, kappas: Mapping[tuple[str, str], Estimate | str]) -> 
     return _table(path, ("reader", "arm", "cases", "kappa", "low", "high", "method"), rows)
 
 
-def _compare(
-    firsts: Sequence[_Read],
-    labels: Path,
-    folder: Path,
-    files: list[Path],
-    *,
-    unfinished: bool,
-) -> MRMC | None:
-    """Write readings.csv, and compare the arms where there are two."""
+def _readings(firsts: Sequence[_Read], labels: Path) -> list[tuple[Any, ...]]:
+    """Return the rows of readings.csv: each first reading, with the truth."""
     table = read_labels(labels)
     truth = {row["patient"]: CLASSES.index(row["label"]) for row in table.rows}
     read = {each.patient for each in firsts}
@@ -232,28 +251,26 @@ def _compare(
         faults.append(f"{missing} patients who were read have no row")
         code = unmatched.code_of_faults("LABELS_UNMATCHED")
         raise_faults(faults, where=table.source, code=code)
-    columns = ("case", "reader", "modality", "truth", "rating", "call")
-    rows = [
+    return [
         (
             each.patient, each.reader, each.row.arm, truth[each.patient],
             each.row.answer["rating"], each.row.answer["call"],
         )
         for each in sorted(firsts, key=lambda each: ARMS.index(each.row.arm), reverse=True)
     ]  # fmt: skip
-    cells = (
-        [safe_cell(str(cell)) if place < 2 else cell for place, cell in enumerate(row)]
-        for row in rows
-    )
-    files.append(_table(folder / "readings.csv", columns, cells))
-    if {each.row.arm for each in firsts} != {*ARMS}:
+
+
+def _compare(readings: Sequence[Sequence[Any]], *, complete_cases: bool) -> MRMC | str | None:
+    """Return aided against unaided where both were read, or why that cannot be told."""
+    columns = {name: [row[place] for row in readings] for place, name in enumerate(READINGS)}
+    if {*columns["modality"]} != {*ARMS}:
         return None
-    comparison = mrmc(
-        {name: [row[place] for row in rows] for place, name in enumerate(columns)},
-        complete_cases=unfinished,
-    )
-    write_json(folder / "aided-against-unaided.json", comparison.to_dict())
-    files.append(folder / "aided-against-unaided.json")
-    return comparison
+    # One reader is no sample of readers, and can be spoken of alone.
+    readers: Effect = "random" if len({*columns["reader"]}) > 1 else "fixed"
+    try:
+        return mrmc(columns, readers=readers, complete_cases=complete_cases)
+    except EvaluationError as error:
+        return f"none: {error.what}"
 
 
 def _audit_cells(row: AuditRow) -> list[Any]:
