@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["read_app"]
 
+#: The options of ``serve`` that decide a study, and so belong to the command that makes it.
+MAKES = (
+    "cases", "training", "scores", "model", "heatmaps", "washout", "repeats", "rating_scale",
+    "sequences", "title", "loader", "saved", "seed",
+)  # fmt: skip
+
 read_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -29,6 +35,7 @@ read_app = typer.Typer(
         "Let surgeons read a cohort in the browser, and export what they say.\n\n"
         "Begin: cervispine read serve COHORT --readers a,b,c --out STUDY\n\n"
         "Go on, also after a crash: cervispine read serve --out STUDY\n\n"
+        "One reader more: cervispine read serve --readers a,b,c,d --out STUDY\n\n"
         "Take away: cervispine read export STUDY --out READS"
     ),
 )
@@ -36,13 +43,16 @@ read_app = typer.Typer(
 
 @read_app.command()
 def serve(
+    context: typer.Context,
     cohort: Annotated[
         str | None,
         typer.Argument(metavar="COHORT", help="Folder of images; without it, go on with a study."),
     ] = None,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the study; it holds patients and answers.")],
-    readers: Annotated[str | None, typer.Option(help="Names, with commas between.")] = None,
+    readers: Annotated[
+        str | None, typer.Option(help="Names, with commas between; later also new ones.")
+    ] = None,
     cases: Annotated[
         Path | None,
         typer.Option(help="CSV with the column patient: who is read. Of a split, its test part."),
@@ -81,9 +91,11 @@ def serve(
     """Serve a reader study until interrupted.
 
     Prints a private link for each reader, which works once, and one for whoever runs the study.
-    Everything is kept at once: killed, it goes on with the same --out.
+    Everything is kept at once: killed, it goes on with the same --out. Readers who are named with
+    it then and were not before read from then on; nobody can be taken out.
     """
     _need_extra()
+    from cervispine.reader_study.joining import add_readers
     from cervispine.reader_study.server import listen, make_app
     from cervispine.reader_study.server import serve as serve_app
     from cervispine.reader_study.study import open_study
@@ -95,7 +107,11 @@ def serve(
             raise UsageError("the file cannot be read", where=str(file), code="FILE_MISSING")
     with _alone(out):
         if cohort is None:
+            _refuse_what_makes_a_study(context)
             store = open_study(out)
+            if readers is not None:
+                for name in add_readers(store, names_in(readers)):
+                    print(f"note: {name} reads this study from now on", file=sys.stderr)
         else:
             from cervispine.reader_study.cases import Materials
             from cervispine.reader_study.design import ARMS, Design
@@ -168,6 +184,20 @@ def export(
         print(export_study(store, out, labels=labels, unfinished=unfinished).summary())
     finally:
         store.close()
+
+
+def _refuse_what_makes_a_study(context: typer.Context) -> None:
+    """Raise for options that decide a study when one only goes on: they would do nothing."""
+    for parameter in context.command.params:
+        if parameter.name not in MAKES:
+            continue
+        source = context.get_parameter_source(parameter.name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                "the study here was decided when it was made",
+                where=parameter.opts[0],
+                advice="leave it out, or name COHORT and another folder to make another study",
+            )
 
 
 def _note_burned_in(cohort: Cohort) -> None:

@@ -9,6 +9,7 @@ schema    the tables of a study's database, and what the database itself forbids
 store     a study's database: its people, their links, its audit log
 sessions  which session of a reader is open, and when the next one will be
 reading   what a reader may see, say and lock, and when
+joining   readers who join a study: their own lists, and nobody else's changed
 study     a cohort and a design to a folder that is served, or served again
 guard     what every request passes: hosts, sizes, rates, cookies, headers
 routes    the pages and the calls of readers and administrator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cervispine.reader_study.cases import Materials
     from cervispine.reader_study.export import Exported, export_study
     from cervispine.reader_study.guard import Rates
+    from cervispine.reader_study.joining import add_readers
     from cervispine.reader_study.server import make_app
     from cervispine.reader_study.store import Store
     from cervispine.reader_study.study import make_study, open_study
@@ -42,6 +44,7 @@ __all__ = [
     "Rates",
     "Slot",
     "Store",
+    "add_readers",
     "export_study",
     "make_app",
     "make_study",
@@ -55,6 +58,7 @@ _HOMES = {
     "Materials": "cases",
     "Rates": "guard",
     "Store": "store",
+    "add_readers": "joining",
     "export_study": "export",
     "make_app": "server",
     "make_study": "study",

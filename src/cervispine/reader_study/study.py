@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from cervispine.exceptions import DataError, UsageError
 from cervispine.loading import build_loader
 from cervispine.progress import Report
 from cervispine.reader_study.cases import Case, Materials, choose_cases
-from cervispine.reader_study.design import TRAINING, Design, Slot, plan
+from cervispine.reader_study.design import Design, Slot, plan
 from cervispine.reader_study.images import (
     IMAGES,
     Frames,
@@ -24,14 +23,8 @@ from cervispine.reader_study.images import (
     image_path,
     make_frames,
 )
-from cervispine.reader_study.schema import (
-    Base,
-    CaseRow,
-    ImageRow,
-    ReaderRow,
-    ReadingRow,
-    SessionRow,
-)
+from cervispine.reader_study.joining import add_readers, rows_of_reader
+from cervispine.reader_study.schema import Base, CaseRow, ImageRow, ReaderRow
 from cervispine.reader_study.store import ADMINISTRATOR, ADMINISTRATOR_NAME, DATABASE, Store
 from cervispine.records.files import make_folder, write_bytes
 
@@ -40,13 +33,11 @@ __all__ = ["LOCK", "check_images", "make_study", "open_study"]
 #: Held while a process makes or serves a study.
 LOCK = ".lock"
 
-_READING_BYTES = 16
-
 
 def make_study(
     folder: Path, design: Design, materials: Materials, *, progress: Report | None = None
 ) -> Store:
-    """Make a study, or open the one that was made of the same.
+    """Make a study, or open the one that was made of the same, with whoever reads it now too.
 
     Every image is read once, now, so that none fails under a reader's eyes; copies of the pixels
     are what is served.
@@ -54,7 +45,8 @@ def make_study(
     Raises
     ------
     UsageError
-        ``RESUME_MISMATCH``: the folder holds a study of another design or other data;
+        ``RESUME_MISMATCH``: the folder holds a study of another design or other data, or one with
+        a reader who is not in this design, while one who is new is added to it;
         ``OUTPUT_TAKEN``: it holds something else; a design that these cases do not allow.
     LabelError
         A table that names patients who are not in the cohort.
@@ -68,6 +60,7 @@ def make_study(
     if (folder / DATABASE).exists():
         store = open_study(folder)
         refuse_other(store, configuration)
+        add_readers(store, design.readers)
         return store
     _refuse_taken(folder)
     make_folder(folder / IMAGES)
@@ -126,7 +119,7 @@ def check_images(store: Store) -> None:
 
 
 def refuse_other(store: Store, configuration: Mapping[str, Any]) -> None:
-    """Raise when a study was made of something else.
+    """Raise when a study was made of something else; who reads it is no part of that.
 
     Raises
     ------
@@ -135,7 +128,9 @@ def refuse_other(store: Store, configuration: Mapping[str, Any]) -> None:
     """
     before = store.configuration
     changed = sorted(
-        name for name in {*before, *configuration} if before.get(name) != configuration.get(name)
+        name
+        for name in {*before, *configuration} - {"readers"}
+        if before.get(name) != configuration.get(name)
     )
     if changed:
         raise UsageError(
@@ -225,13 +220,7 @@ def _rows(
     slots: Sequence[Slot],
     images: Mapping[int, Sequence[Frames]],
 ) -> Iterator[Base]:
-    numbers = {name: number for number, name in enumerate(design.readers, start=1)}
     yield ReaderRow(number=ADMINISTRATOR, name=ADMINISTRATOR_NAME)
-    for name, number in numbers.items():
-        yield ReaderRow(number=number, name=name)
-        first = 1 - any(slot.session == TRAINING for slot in slots)
-        for session in range(first, design.sessions + 1):
-            yield SessionRow(reader=number, number=session)
     for case in cases:
         aid = case.aid
         yield CaseRow(
@@ -257,19 +246,8 @@ def _rows(
                 intercept=frames.intercept,
                 digest=frames.digest,
             )
-    for slot in slots:
-        yield ReadingRow(
-            id=secrets.token_hex(_READING_BYTES),
-            reader=numbers[slot.reader],
-            session=slot.session,
-            position=slot.position,
-            case=slot.case,
-            arm=slot.arm,
-            repeated=slot.repeated,
-            state="new",
-            answer={},
-            seconds=0.0,
-        )
+    for number, name in enumerate(design.readers, start=1):
+        yield from rows_of_reader(number, name, design, slots)
 
 
 def _digest(path: Path) -> str:
