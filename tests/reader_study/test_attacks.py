@@ -198,6 +198,8 @@ def test_a_body_that_is_too_large_is_not_read(plain: Site, size: int) -> None:
         b'{"answer": {"type": "other"}}',
         b'{"answer": {"comment": "\\u0000"}}',
         b'{"answer": {"comment": "\\ud800"}}',
+        b'{"answer": {"comment": "\\u202egpj.exe"}}',
+        b'{"answer": {"comment": "\\u2028"}}',
         b'{"answer": {"comment": "%s"}}' % (b"x" * 2001),
         b'{"answer": {"reader": 2}}',
         b'{"answer": {}, "seconds": -1}',

@@ -126,6 +126,17 @@ def test_a_rating_beyond_the_scale_of_the_study_is_refused(plain: Site) -> None:
     assert browser.read(reading, {**ANSWER, "rating": 101}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "comment",
+    ["後縦靱帯\u3000骨化", "C4\u00a0: ?", "\U0001f468\u200d\u2695\ufe0f", "one\n\ttwo", "\u0e33"],
+)
+def test_a_comment_may_be_in_any_script(plain: Site, comment: str) -> None:
+    browser = plain.browser(1)
+    reading = browser.list()[0]["id"]
+    assert browser.read(reading, {**ANSWER, "comment": comment}).status_code == 200
+    assert browser.get(f"/api/readings/{reading}").json()["answer"]["comment"] == comment
+
+
 def test_an_unopened_case_cannot_be_answered(plain: Site) -> None:
     browser = plain.browser(1)
     path = f"/api/readings/{browser.list()[0]['id']}"

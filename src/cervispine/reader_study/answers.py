@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from unicodedata import category
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -13,6 +14,12 @@ TYPES = ("continuous", "segmental", "mixed", "localized")
 #: The vertebrae behind which the ligament can be seen on a cervical MRI.
 LEVELS = ("C1", "C2", "C3", "C4", "C5", "C6", "C7", "T1", "T2", "T3")
 QUALITIES = ("good", "limited", "unusable")
+
+#: Of characters in a comment, what is seen by nobody: controls, halves of characters, marks that
+#: turn the direction of a text. The page sends none of it, whatever was pasted.
+_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+#: But lines, and what joins the parts of one sign.
+_LAID_OUT = "\n\t\u200c\u200d"
 
 Type = Literal["continuous", "segmental", "mixed", "localized"]
 Level = Literal["C1", "C2", "C3", "C4", "C5", "C6", "C7", "T1", "T2", "T3"]
@@ -55,7 +62,7 @@ class Answer(BaseModel):
     @field_validator("comment")
     @classmethod
     def _visible(cls, comment: str) -> str:
-        if any(not (each.isprintable() or each in "\n\t") for each in comment):
+        if any(category(each) in _UNSEEN and each not in _LAID_OUT for each in comment):
             raise ValueError("a comment is text")
         return comment
 
