@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,20 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra `reader` is not installed")
+import uvicorn
 from fastapi.testclient import TestClient
 
 from cervispine import Cohort
 from cervispine.reader_study import ARMS, Design
 from cervispine.reader_study.cases import Materials
 from cervispine.reader_study.guard import Rates
-from cervispine.reader_study.server import make_app
+from cervispine.reader_study.server import listen, make_app
 from cervispine.reader_study.store import Store
 from cervispine.reader_study.study import make_study
+
+CHROMIUM = next(
+    (path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), ""
+)
 
 UNHURRIED = Rates(address="100000/second", stranger="100000/second", person="100000/second")
 
@@ -48,6 +55,19 @@ class Clock:
 
     def pass_by(self, **more: float) -> None:
         self.now += timedelta(**more)
+
+
+@attrs.define
+class WallClock:
+    """The clock on the wall, which can be put forward."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def pass_by(self, **more: float) -> None:
+        self.ahead += timedelta(**more)
 
 
 @attrs.define
@@ -174,3 +194,70 @@ def plain(plain_folder: Path, tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def aided(aided_folder: Path, tmp_path: Path) -> Iterator[Site]:
     yield from _site(aided_folder, tmp_path)
+
+
+@contextmanager
+def serving(store: Store) -> Iterator[str]:
+    """Serve a study on a port of its own, inside this process; give its address."""
+    listening = listen("127.0.0.1", 0)
+    config = uvicorn.Config(make_app(store), log_config=None, lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def launch() -> Iterator[Callable[..., Any]]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+
+        def launched(*arguments: str) -> Any:
+            return started.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox", *arguments]
+            )
+
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def chromium(launch: Callable[..., Any]) -> Iterator[Any]:
+    browser = launch()
+    yield browser
+    browser.close()
+
+
+def open_page(context: Any, address: str, faults: list[str]) -> Any:
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "console",
+        lambda told: faults.append(told.text) if "Content Security" in told.text else None,
+    )
+    page.goto(address)
+    page.wait_for_selector("#start:visible")
+    return page
+
+
+def begin(page: Any) -> None:
+    page.click("#start")
+    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("#reading:not(.waiting)")
+
+
+def case_of(page: Any) -> str:
+    return str(page.evaluate("document.body.dataset.ready"))
+
+
+def next_case(page: Any) -> None:
+    before = case_of(page)
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "before => document.body.dataset.ready !== before || document.getElementById('ask').open",
+        arg=before,
+    )
+    page.wait_for_selector("#reading:not(.waiting)")

@@ -9,15 +9,12 @@ from __future__ import annotations
 import csv
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +22,13 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra `reader` is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
-import uvicorn
-from playwright.sync_api import sync_playwright
 
 from cervispine import Cohort, ReaderTable
 from cervispine.phantom import PhantomCohort
-from cervispine.reader_study.server import listen, make_app
+from cervispine.reader_study.schema import ReadingRow
 
-from .conftest import Site
+from .conftest import CHROMIUM, Site, WallClock, begin, case_of, next_case, open_page, serving
 
-CHROMIUM = next(
-    (path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), ""
-)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium")
 
 READERS = ("ann", "bob", "cy")
@@ -81,47 +73,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.kill()
 
 
-@pytest.fixture(scope="module")
-def launch() -> Iterator[Callable[..., Any]]:
-    with sync_playwright() as started:
-
-        def launched(*arguments: str) -> Any:
-            return started.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", *arguments]
-            )
-
-        yield launched
-
-
-@pytest.fixture(scope="module")
-def chromium(launch: Callable[..., Any]) -> Iterator[Any]:
-    browser = launch()
-    yield browser
-    browser.close()
-
-
-def open_page(context: Any, address: str, faults: list[str]) -> Any:
-    page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "console",
-        lambda told: faults.append(told.text) if "Content Security" in told.text else None,
-    )
-    page.goto(address)
-    page.wait_for_selector("#start:visible")
-    return page
-
-
-def begin(page: Any) -> None:
-    page.click("#start")
-    page.wait_for_selector("body[data-ready]")
-    page.wait_for_selector("#reading:not(.waiting)")
-
-
-def case_of(page: Any) -> str:
-    return str(page.evaluate("document.body.dataset.ready"))
-
-
 def answer(page: Any, *, opll: bool, sure: int) -> None:
     """Answer by keys alone, as somebody without a mouse does."""
     page.keyboard.press("o" if opll else "n")
@@ -136,16 +87,6 @@ def answer(page: Any, *, opll: bool, sure: int) -> None:
     page.keyboard.press("Escape")
     # Nobody answers within a twentieth of a second, which the export rounds to none.
     page.wait_for_timeout(100)
-
-
-def next_case(page: Any) -> None:
-    before = case_of(page)
-    page.keyboard.press("Enter")
-    page.wait_for_function(
-        "before => document.body.dataset.ready !== before || document.getElementById('ask').open",
-        arg=before,
-    )
-    page.wait_for_selector("#reading:not(.waiting)")
 
 
 def drag(page: Any, x: int, y: int, button: str = "left") -> None:
@@ -246,16 +187,10 @@ def test_three_readers_a_killed_server_a_closed_page_and_a_comparison(
 
 @pytest.fixture
 def link(plain: Site) -> Iterator[str]:
-    """Serve a study on a port of its own, inside this process; return a reader's link."""
-    listening = listen("127.0.0.1", 0)
-    config = uvicorn.Config(make_app(plain.store), log_config=None, lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    plain.store.clock = lambda: datetime.now(UTC)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/#{plain.store.make_link(1)}"
-    server.should_exit = True
-    thread.join()
+    """Serve a study; return a reader's link."""
+    plain.store.clock = WallClock()
+    with serving(plain.store) as address:
+        yield f"{address}/#{plain.store.make_link(1)}"
 
 
 @pytest.fixture
@@ -378,6 +313,51 @@ def test_the_ruler_is_as_long_as_the_image_says(page: Any) -> None:
     length = (120**2 + 50**2) ** 0.5 / scale * between_rows
     assert float(told.split()[0]) == pytest.approx(length, rel=0.015)
     assert told.endswith("mm")
+
+
+def test_nothing_is_said_of_a_case_whose_images_are_not_there(link: str, chromium: Any) -> None:
+    context = chromium.new_context()
+    page = open_page(context, link, [])
+    held: list[Any] = []
+    # The first image is on its way until it is let go.
+    page.route("**/images/0", lambda route: route.continue_() if held else held.append(route))
+    page.click("#start")
+    page.wait_for_selector("#reading.waiting")
+    questions = page.locator("#form input, #form textarea")
+    # The server would refuse it, and the reader be sent back to the overview.
+    assert all(each.is_disabled() for each in questions.all())
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    page.wait_for_selector("#reading:not(.waiting)")
+    answer(page, opll=False, sure=0)
+    page.wait_for_selector("#saved:text-is('Saved')")
+    context.close()
+
+
+def test_whoever_comes_back_from_the_overview_finds_the_form_as_it_was(page: Any) -> None:
+    answer(page, opll=True, sure=7)
+    for _ in range(2):
+        page.click("#pause")
+        page.wait_for_selector("#overview:visible")
+        begin(page)
+    assert page.locator(".ends").all_inner_texts() == ["surely no OPLL\nsurely OPLL"]
+    assert page.locator("#sure").input_value() == "7"
+    assert page.locator("input[name=call][value='1']").is_checked()
+
+
+def test_a_comment_is_kept_in_any_script_and_without_what_nobody_sees(
+    page: Any, plain: Site
+) -> None:
+    answer(page, opll=False, sure=0)
+    page.locator("textarea").fill("後縦靱帯\u3000骨化\u00a0?\u200b\u202e\ufeff \U0001f9b4\u2028")
+    page.wait_for_selector("#saved:text-is('Saved')")
+    page.keyboard.press("Escape")
+    reading = case_of(page)
+    next_case(page)
+    with plain.store.reads() as session:
+        kept = session.get_one(ReadingRow, reading).answer["comment"]
+    assert kept == "後縦靱帯\u3000骨化\u00a0? \U0001f9b4"
 
 
 def test_what_is_missing_is_marked_and_nothing_is_skipped_silently(page: Any) -> None:

@@ -7,8 +7,8 @@ const moment = (text) => (text ? new Date(text).toLocaleString(undefined, { date
 
 const STATES = { locked: "locked", open: "open", later: "later" };
 
-function cell(content, kind = "td") {
-  const made = document.createElement(kind);
+function cell(content, kind = "td", className = "") {
+  const made = Object.assign(document.createElement(kind), { className });
   made.append(content);
   return made;
 }
@@ -32,8 +32,8 @@ async function refresh() {
           cell(bar(session.done, session.total)),
           cell(session.deferred ? String(session.deferred) : "–"),
           cell(String(Math.round(session.seconds / 60))),
-          cell(STATES[session.state] ?? `opens ${moment(session.opens)}`),
-          cell(place === 0 ? moment(reader.last) : ""),
+          cell(STATES[session.state] ?? `opens ${moment(session.opens)}`, "td", "when"),
+          cell(place === 0 ? moment(reader.last) : "", "td", "when"),
           cell(place === 0 ? linkButton(reader) : ""),
         );
         return row;

@@ -9,6 +9,9 @@ const MISSING = {
   quality: "the image quality",
 };
 
+// What a text copied from elsewhere may hold and nobody sees; the server takes none of it.
+const UNSEEN = /[^\P{C}\n\t\u200C\u200D]|[\p{Zl}\p{Zp}]/gu;
+
 const form = document.getElementById("form");
 const rating = document.getElementById("rating");
 
@@ -30,6 +33,8 @@ export class Form {
   scale([low, high]) {
     this.#scale = [low, high];
     rating.replaceChildren();
+    // Asked for at every return to the overview: what stood there goes.
+    document.getElementById("ends")?.remove();
     if (high - low <= 10) {
       rating.className = "choices";
       for (let value = low; value <= high; value++)
@@ -46,7 +51,7 @@ export class Form {
       const shown = Object.assign(document.createElement("output"), { id: "sure-shown" });
       rating.append(slider, shown);
     }
-    const ends = Object.assign(document.createElement("div"), { className: "ends" });
+    const ends = Object.assign(document.createElement("div"), { id: "ends", className: "ends" });
     ends.append(text("surely no OPLL"), text("surely OPLL"));
     rating.after(ends);
   }
@@ -74,7 +79,7 @@ export class Form {
       type: opll ? form.elements.type.value || null : null,
       levels: opll ? [...form.elements.levels].filter((input) => input.checked).map((input) => input.value) : [],
       quality: form.elements.quality.value || null,
-      comment: form.elements.comment.value.replace(/\r/g, "").trim(),
+      comment: form.elements.comment.value.replace(UNSEEN, "").trim(),
     };
   }
 

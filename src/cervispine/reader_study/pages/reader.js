@@ -37,7 +37,8 @@ function say(...lines) {
   show("message");
 }
 
-const day = (text) => new Date(text).toLocaleDateString(undefined, { dateStyle: "long" });
+// With the hour: who comes in the morning of a day that begins in the evening comes in vain.
+const moment = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
 
 function nameOf(session) {
   return session.number === 0 ? "Training" : `Session ${session.number}`;
@@ -49,7 +50,7 @@ function stateOf(session) {
   return {
     locked: `finished, ${session.total} cases, ${minutes} min`,
     open: session.done || session.deferred ? `${count} done, ${minutes} min so far` : `${session.total} cases`,
-    washout: `opens on ${session.opens ? day(session.opens) : ""}`,
+    washout: `opens on ${moment(session.opens)}`,
     later: "later",
   }[session.state];
 }
@@ -75,7 +76,7 @@ async function overview() {
   const note = current
     ? ""
     : waiting
-      ? `Thank you. The next session opens on ${day(waiting.opens)}; please come back then.`
+      ? `Thank you. The next session opens on ${moment(waiting.opens)}; please come back then.`
       : "Thank you: you have read everything.";
   const foot = document.createElement("li");
   foot.className = "note";
@@ -115,7 +116,9 @@ function showSequences() {
 }
 
 async function showAid() {
-  for (const name of ["heat", "heat-large"]) URL.revokeObjectURL($(name).src);
+  // Nothing of the case before may stand beside this one, however long the picture takes.
+  URL.revokeObjectURL($("heat").src);
+  for (const name of ["heat", "heat-large"]) $(name).removeAttribute("src");
   $("heat-large").hidden = true;
   $("aid").hidden = shown.aid === null;
   $("heat-button").hidden = !shown.aid?.heatmap;
@@ -131,7 +134,6 @@ async function showAid() {
 
 function showFeedback(feedback) {
   taught = feedback !== null;
-  form.lock(taught);
   $("feedback").hidden = !taught;
   $("later").hidden = taught;
   if (!taught) return;
@@ -211,11 +213,12 @@ async function begin() {
 
 async function go(place) {
   clock.stop();
+  // Nothing is said of a case before its images are there: the server would not take it.
+  form.lock(true);
   at = place;
   const next = await call("GET", `readings/${list[at].id}`);
   show("reading");
   shown = next;
-  taught = false;
   form.fill(shown.answer);
   showFeedback(shown.feedback);
   showSequences();
@@ -229,6 +232,7 @@ async function go(place) {
   await Promise.all([viewer.show(shown), showAid()]);
   await send(() => call("POST", `readings/${shown.id}/begin`));
   clock.start();
+  form.lock(taught);
   $("reading").classList.remove("waiting");
   status("");
   $("image").focus();
@@ -259,9 +263,12 @@ async function finishCase() {
     );
     unsaved = false;
     setState(shown.id, kept.state);
+    status("Saved");
     if (kept.feedback) {
       clock.stop();
-      status("");
+      form.lock(true);
+      // With its last case the training is over, and what was read in it is shown no more.
+      if (list.every((each) => each.state === "done")) $("previous").disabled = true;
       return showFeedback(kept.feedback);
     }
   } catch (error) {
