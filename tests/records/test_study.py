@@ -14,6 +14,7 @@ import pytest
 
 from cervispine import Series, Study, Volume
 from cervispine.exceptions import AmbiguousSeriesError, PixelError
+from cervispine.records.arrays import read_only
 
 Make = Callable[..., Any]
 FROZEN = attrs.exceptions.FrozenInstanceError
@@ -99,6 +100,41 @@ def test_a_volume_has_float_arrays_that_cannot_be_written() -> None:
     assert made.affine[0, 0] == 3
     with pytest.raises(FROZEN):
         made.sequence = "T2"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_volume_leaves_the_array_it_was_given_alone_and_does_not_follow_it(kind: type) -> None:
+    whole = np.arange(60, dtype=kind).reshape(5, 3, 4)
+    for given in (whole, whole[1:3], whole.transpose(2, 1, 0), whole[::-1]):
+        made = volume(pixels=given)
+        before = made.pixels.copy()
+        assert given.flags.writeable
+        given[...] = given + 100
+        np.testing.assert_array_equal(made.pixels, before)
+
+
+def test_a_read_only_view_of_an_array_that_can_be_written_is_copied() -> None:
+    whole = np.zeros((5, 3, 4), dtype=np.float32)
+    view = whole[1:3]
+    view.flags.writeable = False
+    made = volume(pixels=view)
+    whole[1] = 7
+    assert made.pixels.max() == 0
+
+
+def test_a_mapped_file_is_copied(tmp_path: Path) -> None:
+    np.save(tmp_path / "pixels.npy", np.zeros((2, 3, 4), dtype=np.float32))
+    made = volume(pixels=np.load(tmp_path / "pixels.npy", mmap_mode="r"))
+    np.save(tmp_path / "pixels.npy", np.ones((2, 3, 4), dtype=np.float32))
+    assert made.pixels.max() == 0
+
+
+def test_what_nobody_can_write_to_is_not_copied() -> None:
+    pixels = read_only(np.zeros((5, 3, 4), dtype=np.float32))
+    made = volume(pixels=pixels)
+    assert made.pixels is pixels
+    for part in (pixels[1:3], pixels[::-1].transpose(2, 0, 1)):
+        assert np.shares_memory(made.with_step("cut", pixels=part).pixels, pixels)
 
 
 def test_a_volume_from_another_process_cannot_be_written_either() -> None:

@@ -34,6 +34,7 @@ from cervispine.loading.selection import (
 )
 from cervispine.loading.sources import Source, find
 from cervispine.records import Cohort, IntakeReport, Manifest, Problem, Series, Study, Volume
+from cervispine.records.arrays import read_only
 
 __all__ = ["Loader"]
 
@@ -195,7 +196,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
                     one.write(pixels[wanted.index(index)])
                     decoders.add(one.decoder)
         return Volume(
-            pixels=pixels,
+            pixels=read_only(pixels),
             affine=affine_of(series.geometry, wanted),
             sequence=series.sequence,
             history=(_history(series, wanted, decoders),),

@@ -40,6 +40,7 @@ from cervispine.loading.selection import (
 )
 from cervispine.loading.sources import find
 from cervispine.records import Cohort, IntakeReport, Manifest, Series, Study, Volume
+from cervispine.records.arrays import read_only
 
 __all__ = ["NiftiLoader"]
 
@@ -220,7 +221,7 @@ class NiftiLoader(BaseEstimator):  # type: ignore[misc]
         except LoadError as error:
             raise refusal_of(error, f"series {series.uid}") from None
         return Volume(
-            pixels=pixels,
+            pixels=read_only(pixels),
             affine=affine_of(series.geometry, wanted),
             sequence=series.sequence,
             history=(_history(series, wanted, layout),),

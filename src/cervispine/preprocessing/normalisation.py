@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cervispine.exceptions import PixelError, UsageError
 from cervispine.records import Volume
+from cervispine.records.arrays import read_only
 
 __all__ = ["NORMALISATIONS", "normalise", "percentiles"]
 
@@ -77,4 +78,4 @@ def normalise(volume: Volume, inside: NDArray[np.bool_], method: str) -> Volume:
     if outside:
         pixels[:, ~inside] = pixels[:, inside].min()
         step += f"; {outside} of {inside.size} pixels lie outside the image and are as dark as air"
-    return volume.with_step(step, pixels=pixels)
+    return volume.with_step(step, pixels=read_only(pixels))

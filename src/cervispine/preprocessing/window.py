@@ -16,6 +16,7 @@ from cervispine.preprocessing.spine import (
     find_mid_slice,
 )
 from cervispine.records import Volume
+from cervispine.records.arrays import read_only
 
 __all__ = ["Window", "cut", "find_window"]
 
@@ -131,7 +132,7 @@ def cut(
     affine[:3, 1] *= rows.step
     affine[:3, 2] *= columns.step
     inside = np.outer(rows.inside(volume.pixels.shape[1]), columns.inside(volume.pixels.shape[2]))
-    resampled = resample(volume.pixels[first : first + slices], rows, columns)
+    resampled = read_only(resample(volume.pixels[first : first + slices], rows, columns))
     step = (
         f"cut {slices} slices from slice {first} on, {size[0]} x {size[1]} pixels of "
         f"{spacing:g} mm by linear interpolation, antialiased where that is coarser"

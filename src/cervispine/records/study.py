@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.exceptions import AmbiguousSeriesError, PixelError
-from cervispine.records.arrays import read_only_float64
+from cervispine.records.arrays import held_float32, read_only_float64
 from cervispine.records.geometry import Geometry
 
 __all__ = ["Series", "Study", "Volume"]
@@ -171,12 +171,6 @@ class Study(_Mapped):
         )
 
 
-def _float32_stack(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    stack = np.asarray(pixels, dtype=np.float32)
-    stack.flags.writeable = False
-    return stack
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class Volume:
     """The pixels of one series, with where they lie and what was done to them.
@@ -184,7 +178,8 @@ class Volume:
     Parameters
     ----------
     pixels
-        float32 (slices, rows, columns), after the modality's rescale; read-only.
+        float32 (slices, rows, columns), after the modality's rescale; read-only. What is given is
+        copied, unless nobody can write to it.
     affine
         float64 (4, 4): index (slice, row, column) to patient LPS, mm, at pixel centres.
     sequence
@@ -199,7 +194,7 @@ class Volume:
     """
 
     pixels: NDArray[np.float32] = attrs.field(
-        converter=_float32_stack, repr=lambda pixels: f"<float32 {pixels.shape}>"
+        converter=held_float32, repr=lambda pixels: f"<float32 {pixels.shape}>"
     )
     affine: NDArray[np.float64] = attrs.field(converter=read_only_float64, repr=False)
     sequence: str = "unknown"
