@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +23,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["cervispine", *map(str, arguments)])
         # The command line shows warnings in its own way, and other tests must not inherit it.
         monkeypatch.setattr("warnings.showwarning", lambda *_, **__: None)
+        before = signal.getsignal(signal.SIGTERM)
         with pytest.raises(SystemExit) as ended:
             main()
+        signal.signal(signal.SIGTERM, before)
         printed = capsys.readouterr()
         assert "Traceback" not in printed.err
         return int(ended.value.code or 0), printed.out, printed.err

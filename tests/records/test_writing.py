@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cervispine.exceptions import ResourceError
-from cervispine.records.files import make_folder, write_bytes, write_json, write_text
+from cervispine.exceptions import ResourceError, UsageError
+from cervispine.records.files import alone_in, make_folder, write_bytes, write_json, write_text
 
 
 def test_text_json_and_bytes_are_written(tmp_path: Path) -> None:
@@ -88,3 +88,13 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         assert str(path) in str(caught.value)
     with pytest.raises(ResourceError):
         write_text(tmp_path / "nowhere" / "file", "")
+
+
+def test_a_folder_is_held_by_one_process_until_that_lets_go(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "run"
+    with alone_in(folder):
+        with pytest.raises(UsageError) as caught, alone_in(folder):
+            pass
+        assert caught.value.code == "RUN_LOCKED"
+    with alone_in(folder):
+        assert folder.is_dir()

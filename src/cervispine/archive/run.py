@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import filelock
 import numpy as np
 
 from cervispine import __version__
@@ -21,7 +19,7 @@ from cervispine.loading.stamps import stamp_of
 from cervispine.progress import Report
 from cervispine.progress import progress as progress_of
 from cervispine.records import Key, Predictions
-from cervispine.records.files import make_folder, write_json, write_text
+from cervispine.records.files import alone_in, make_folder, write_json, write_text
 from cervispine.records.predictions import table_of
 
 if TYPE_CHECKING:
@@ -133,7 +131,7 @@ def infer_archive(
         timeout = 0.0
     folder = make_folder(Path(out)).resolve()
     secret = None if key is None else Key.open(key, outside=out)
-    with _locked(folder):
+    with alone_in(folder):
         classifier, model_hash = load_model(Path(model))
         _begin(folder, model_hash)
         store = Store(folder)
@@ -267,24 +265,6 @@ def _kept(store: Store, stamped: Iterable[Stamped]) -> dict[str, Outcome]:
         if outcome is not None:
             kept[stamp] = outcome
     return kept
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    lock = filelock.FileLock(folder / ".lock", blocking=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise UsageError(
-            "another process is running in this folder",
-            where=str(folder),
-            advice="wait for it, or choose another folder",
-            code="RUN_LOCKED",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _begin(folder: Path, model_hash: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from typing import Annotated, NoReturn
@@ -81,6 +82,8 @@ def _common(
 def main() -> NoReturn:
     """Run the command line and exit with the code of what happened."""
     warnings.showwarning = show_warning
+    # As after Ctrl-C: temporary files go and locks are released, which a plain end leaves.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except CervispineError as error:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +13,7 @@ import typer
 from cervispine.cli.options import LoaderName, Saved, Seed, index_folder, names_in
 from cervispine.exceptions import MissingExtraError, UsageError
 from cervispine.progress import progress
+from cervispine.records.files import alone_in
 
 if TYPE_CHECKING:
     from cervispine.reader_study.store import Store
@@ -105,7 +104,7 @@ def serve(
     for file in (certificate, private_key):
         if file is not None and not file.is_file():
             raise UsageError("the file cannot be read", where=str(file), code="FILE_MISSING")
-    with _alone(out):
+    with alone_in(out):
         if cohort is None:
             _refuse_what_makes_a_study(context)
             store = open_study(out)
@@ -225,30 +224,6 @@ def _need_extra() -> None:
             f"a reader study needs {error.name}, which is not installed",
             advice="pip install 'cervispine[reader]'",
         ) from None
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder of a study for this process."""
-    import filelock
-
-    from cervispine.reader_study.study import LOCK
-    from cervispine.records.files import make_folder
-
-    lock = filelock.FileLock(make_folder(folder) / LOCK, blocking=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise UsageError(
-            "another process serves this study",
-            where=str(folder),
-            advice="one server is enough for all readers",
-            code="RUN_LOCKED",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _tell(store: Store, address: str, host: str, *, secure: bool) -> None:

@@ -13,11 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from cervispine.exceptions import LabelError, UsageError
 from cervispine.records import Cohort, Study
-from cervispine.records.files import make_folder, write_json, write_text
+from cervispine.records.files import alone_in, write_json, write_text
 from cervispine.records.identifiers import unmatched_rows
 from cervispine.records.labels import strangers
 from cervispine.records.tables import Row, raise_faults, read_table, word_fault
@@ -71,24 +69,11 @@ class RunFolder:
             (``RUN_EXISTS``);
             there is nothing to resume, or another configuration (``RESUME_MISMATCH``).
         """
-        make_folder(self.path)
-        lock = filelock.FileLock(self.path / ".lock", blocking=False)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise UsageError(
-                "another process is running in this folder",
-                where=str(self.path),
-                advice="wait for it, or choose another folder",
-                code="RUN_LOCKED",
-            ) from error
-        try:
+        with alone_in(self.path):
             self._check(resume=resume)
             self.resumed = resume
             self._write("started")
             yield self
-        finally:
-            lock.release()
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

@@ -26,12 +26,9 @@ from cervispine.reader_study.images import (
 from cervispine.reader_study.joining import add_readers, rows_of_reader
 from cervispine.reader_study.schema import Base, CaseRow, ImageRow, ReaderRow
 from cervispine.reader_study.store import ADMINISTRATOR, ADMINISTRATOR_NAME, DATABASE, Store
-from cervispine.records.files import make_folder, write_bytes
+from cervispine.records.files import LOCK, make_folder, write_bytes
 
-__all__ = ["LOCK", "check_images", "make_study", "open_study"]
-
-#: Held while a process makes or serves a study.
-LOCK = ".lock"
+__all__ = ["check_images", "make_study", "open_study"]
 
 
 def make_study(

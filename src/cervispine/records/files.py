@@ -1,16 +1,29 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and two writers never the same folder."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cervispine.exceptions import ResourceError
+from cervispine.exceptions import ResourceError, UsageError
 
-__all__ = ["make_folder", "unwritable", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "LOCK",
+    "alone_in",
+    "make_folder",
+    "unwritable",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
+
+#: Held by the process that works in a folder.
+LOCK = ".lock"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -77,6 +90,35 @@ def make_folder(folder: Path) -> Path:
     except OSError as error:
         raise unwritable(folder, error) from error
     return folder
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make a folder if need be, and hold it for this process alone; a killed one lets go of it.
+
+    Raises
+    ------
+    UsageError
+        Another process holds it (``RUN_LOCKED``).
+    ResourceError
+        It cannot be made or written to (``OUTPUT_UNWRITABLE``).
+    """
+    import filelock
+
+    lock = filelock.FileLock(make_folder(folder) / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise UsageError(
+            "another process is running in this folder",
+            where=str(folder),
+            advice="wait for it, or choose another folder",
+            code="RUN_LOCKED",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def unwritable(path: Path, error: OSError) -> ResourceError:
