@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -142,6 +143,8 @@ def test_a_number_of_stages_or_their_names_are_frozen() -> None:
     assert list(stages) == ["stem", "layer1", "layer2", "layer3", "layer4"]
     network = built()
     assert freeze_stages(network, "resnet34", 2) == ["stem", "layer1"]
+    # As a grid of parameters in an array hands them out.
+    assert freeze_stages(built(), "resnet34", np.int64(2)) == ["stem", "layer1"]
     frozen = {
         name.split(".")[0] for name, value in network.named_parameters() if not value.requires_grad
     }

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cervispine.evaluation.components import Components
 from cervispine.evaluation.delong import delong_covariance
 from cervispine.evaluation.mrmc import mrmc
 from cervispine.evaluation.power import OneAUC, PairedAUCs, PairedCalls, ReaderStudy, sample_size
@@ -41,6 +42,28 @@ def test_reader_study_equals_rjafroc(shared):
         assert found.power == pytest.approx(row["power"], abs=1e-6)
     known = ReaderStudy(golden["effect_size"], 6, pilot.components, pilot.n).power(251)
     assert known == pytest.approx(golden["power_J6_K251"]["powerRRRC"], abs=1e-6)
+
+
+def scattering(error: float, cov1: float, cov2: float, cov3: float) -> Components:
+    """A pilot in which no reader gains more from a modality than another."""
+    square = error - cov1 - max(cov2 - cov3, 0.0)
+    return Components(
+        modalities=2, readers=3, ms_modality=0.0, ms_reader=0.0, ms_modality_by_reader=square,
+        error=error, cov1=cov1, cov2=cov2, cov3=cov3,
+    )  # fmt: skip
+
+
+def test_readers_whose_errors_are_all_shared_have_the_power_of_a_known_variance():
+    # Figures that move together with the cases: the mean square of the error is 0, and its
+    # degrees of freedom have no end. The limit is approached from pilots beside it.
+    limit = ReaderStudy(0.05, 5, scattering(0.002, 0.001, 0.001, 0.0), 100).power(150)
+    beside = ReaderStudy(0.05, 5, scattering(0.002 + 1e-7, 0.001, 0.001, 0.0), 100).power(150)
+    assert limit == pytest.approx(beside, abs=1e-4)
+
+
+def test_a_pilot_in_which_nothing_scatters_has_no_power():
+    with pytest.raises(UsageError, match="scatter"):
+        ReaderStudy(0.05, 5, scattering(0.001, 0.001, 0.0, 0.0), 100).power(150)
 
 
 def test_paired_aucs_equal_proc(shared):

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from cervispine.classification.checkpoints import has_checkpoint
 from cervispine.classification.estimator import Classifier
 from cervispine.classification.inputs import labelled_studies, validation_part
-from cervispine.classification.parameters import check_share
+from cervispine.classification.parameters import check_error_rate
 from cervispine.classification.reading import Reading
 from cervispine.classification.training import Epoch
 from cervispine.exceptions import UsageError
@@ -198,7 +198,7 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return load_ensemble(cls, Path(folder), kind=kind, device=device, engine=engine)
 
     def _check_parameters(self) -> None:
-        check_share("error_rate", self.error_rate)
+        check_error_rate(self.error_rate)
         strangers = [each for each in self.members if not isinstance(each, Classifier)]
         if len(self.members) < 2 or strangers:
             raise UsageError("an ensemble has at least two members, each of them a Classifier")

@@ -23,7 +23,7 @@ from cervispine.records import Study
 if TYPE_CHECKING:
     from cervispine.classification.estimator import Classifier
 
-__all__ = ["check_parameters", "check_share", "fingerprint", "plain_parameters"]
+__all__ = ["check_error_rate", "check_parameters", "fingerprint", "plain_parameters"]
 
 
 def check_parameters(classifier: Classifier) -> None:
@@ -40,7 +40,7 @@ def check_parameters(classifier: Classifier) -> None:
     _refuse_number("seed", classifier.seed, Integral, least=0)
     for name in ("learning_rate", "weight_decay"):
         _refuse_number(name, getattr(classifier, name), Real, least=0)
-    check_share("error_rate", classifier.error_rate)
+    check_error_rate(classifier.error_rate)
     if not isinstance(classifier.pretrained, (bool, str, PathLike, NoneType)):
         raise UsageError(
             f"pretrained is True, None, or a file of weights, not {classifier.pretrained!r}"
@@ -125,13 +125,13 @@ def _check_freeze(classifier: Classifier) -> None:
         )
 
 
-def check_share(name: str, value: Any) -> None:
-    """Raise where a parameter is not a share that errors may have.
+def check_error_rate(value: Any) -> None:
+    """Raise where the share of errors that is asked for cannot be meant.
 
     Raises
     ------
     UsageError
         Names the parameter and what it may be.
     """
-    if not (isinstance(value, float) and 0 < value < 0.5):
-        raise UsageError(f"{name} is a share above 0 and below one half, not {value!r}")
+    if not (isinstance(value, (float, np.floating)) and 0 < value < 0.5):
+        raise UsageError(f"error_rate is a share above 0 and below one half, not {value!r}")

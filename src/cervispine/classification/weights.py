@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import attrs
+import numpy as np
 import torch
 from torch import nn
 
@@ -173,8 +174,11 @@ def freeze_stages(network: nn.Module, backbone: str, freeze: int | Sequence[str]
             advice="train all of it; its author gives Backbone(..., stages={...})",
             code="STAGES_MISSING",
         )
-    names = list(stages)[:freeze] if isinstance(freeze, int) else list(freeze)
-    if (isinstance(freeze, int) and freeze > len(stages)) or set(names) - set(stages):
+    if isinstance(freeze, (int, np.integer)):
+        names, known = list(stages)[:freeze], freeze <= len(stages)
+    else:
+        names, known = list(freeze), set(freeze) <= set(stages)
+    if not known:
         raise UsageError(
             f"freeze is a number up to {len(stages)}, or some of {', '.join(stages)}; "
             f"not {freeze!r}",

@@ -262,10 +262,10 @@ class ReaderStudy:
 
     def power(self, n: float, alpha: float = 0.05) -> float:
         """Return the power of ``n`` cases."""
-        from scipy.special import fdtri
+        from scipy.special import chdtri, fdtri
 
         # In scipy 1.14 scipy.special.ncfdtr is good to five digits only.
-        from scipy.stats import ncf
+        from scipy.stats import ncf, ncx2
 
         _check_question(n, alpha)
         pilot, readers = self.pilot, self.readers
@@ -275,8 +275,11 @@ class ReaderStudy:
             pilot.error - (pilot.cov1 or 0.0)
         )
         spread = own + (readers - 1) * shared
-        df = spread**2 / ((own - shared) ** 2 / (readers - 1))
+        _check(spread > 0, "pilot", "of readers whose figures scatter")
         noncentrality = readers * self.difference**2 / 2 / spread
+        if own == shared:  # infinite degrees of freedom of the denominator
+            return float(ncx2.sf(chdtri(1, alpha), 1, noncentrality))
+        df = spread**2 / ((own - shared) ** 2 / (readers - 1))
         return float(ncf.sf(float(fdtri(1, df, 1 - alpha)), 1, df, noncentrality))
 
 
