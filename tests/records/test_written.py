@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +45,8 @@ def test_a_printed_number_keeps_its_sign_beside_a_name_that_is_no_formula() -> N
         ["name", "difference"], [["-a", "-0.10 (-0.20 to +0.00)"]], printed=["difference"]
     )
     assert text.splitlines() == ["name,difference", "'-a,-0.10 (-0.20 to +0.00)"]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    text = csv_text(["cell"], [[np.float64(0.1)], [np.int64(-3)], [np.bool_(True)]])
+    assert text.splitlines() == ["cell", "0.1", "-3", "True"]

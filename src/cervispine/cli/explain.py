@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +32,9 @@ COLUMNS = (
     "file", "patient", "study", "series", "probability", "call", "advice", "slice", "value", "row",
     "column", "left_mm", "posterior_mm", "superior_mm",
 )  # fmt: skip
+
+#: Columns of numbers that are rounded to what is known of them.
+ROUNDED = {"probability", "value", "left_mm", "posterior_mm", "superior_mm"}
 
 
 def explain(
@@ -77,6 +77,7 @@ def explain(
     from cervispine.dicom_results import highdicom, write_results
     from cervispine.records import Key
     from cervispine.records.files import make_folder, write_text
+    from cervispine.records.written import csv_text
 
     check_method(method)
     if dicom:
@@ -103,7 +104,7 @@ def explain(
                 report(number, len(chosen))
     finally:
         # What was finished before an interruption has its rows.
-        write_text(out / "peaks.csv", _table(rows))
+        write_text(out / "peaks.csv", csv_text(COLUMNS, rows, printed=ROUNDED))
     print(f"{len(chosen)} studies, by {method}: {out}")
     if dicom:
         print("the DICOM files name the patient, as the images do")
@@ -124,9 +125,7 @@ def _chosen(cohort: Cohort, patients: tuple[str, ...]) -> Cohort:
 
 
 def _rows(name: str, patient: str, heatmap: Heatmap) -> list[tuple[object, ...]]:
-    from cervispine.records.tables import safe_cell
-
-    study = (name, safe_cell(patient), safe_cell(heatmap.study), safe_cell(heatmap.series.uid))
+    study = (name, patient, heatmap.study, heatmap.series.uid)
     verdict = (f"{heatmap.probability:.4f}", int(heatmap.called), heatmap.advice)
     peaks = {peak.slice: peak for peak in heatmap.peaks()}
     rows: list[tuple[object, ...]] = []
@@ -139,11 +138,3 @@ def _rows(name: str, patient: str, heatmap: Heatmap) -> list[tuple[object, ...]]
         position = (f"{value:.2f}" for value in peak.position)
         rows.append((*study, *verdict, number, f"{peak.value:.6g}", row, column, *position))
     return rows
-
-
-def _table(rows: Iterable[Iterable[object]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(rows)
-    return buffer.getvalue()

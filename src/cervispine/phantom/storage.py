@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import shutil
 import tempfile
@@ -21,6 +19,7 @@ from cervispine.phantom.dicom import write_series
 from cervispine.phantom.rendering import Rendering, render_sequences
 from cervispine.phantom.specification import PatientSpecification, Sequence
 from cervispine.records.files import write_text
+from cervispine.records.written import csv_text
 
 __all__ = ["claim_folder", "is_finished", "write_patient", "write_table", "writing"]
 
@@ -98,11 +97,7 @@ def claim_folder(folder: Path, settings: Mapping[str, object]) -> None:
 
 def write_table(path: Path, columns: Sequence_[str], rows: Iterable[Iterable[object]]) -> None:
     """Write a CSV file with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text(columns, rows))
 
 
 def is_finished(folder: Path, name: str) -> bool:

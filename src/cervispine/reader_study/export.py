@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +20,8 @@ from cervispine.reader_study.store import Store
 from cervispine.records.files import make_folder, write_json, write_text
 from cervispine.records.identifiers import unmatched_rows
 from cervispine.records.labels import CLASSES, read_labels
-from cervispine.records.tables import raise_faults, safe_cell
+from cervispine.records.tables import raise_faults
+from cervispine.records.written import csv_text
 
 if TYPE_CHECKING:
     from cervispine.reader_study.schema import AuditRow
@@ -98,9 +97,9 @@ class _Read:
     def cells(self) -> list[Any]:
         answer, row = self.row.answer, self.row
         return [
-            safe_cell(self.patient), safe_cell(self.reader), answer["call"], answer["rating"],
+            self.patient, self.reader, answer["call"], answer["rating"],
             round(row.seconds, 1), row.arm, row.session, answer["type"] or "",
-            " ".join(answer["levels"]), answer["quality"], safe_cell(answer["comment"]),
+            " ".join(answer["levels"]), answer["quality"], answer["comment"],
             row.opened, row.answered, row.position + 1, int(row.repeated),
         ]  # fmt: skip
 
@@ -167,11 +166,7 @@ def export_study(
         files.append(_agreement(folder / "agreement.csv", kappas))
     files.append(_table(folder / "audit.csv", AUDIT, map(_audit_cells, audit)))
     if readings is not None:
-        cells = (
-            [safe_cell(str(cell)) if place < 2 else cell for place, cell in enumerate(row)]
-            for row in readings
-        )
-        files.append(_table(folder / "readings.csv", READINGS, cells))
+        files.append(_table(folder / "readings.csv", READINGS, readings))
     if isinstance(comparison, MRMC):
         write_json(folder / "aided-against-unaided.json", comparison.to_dict())
         files.append(folder / "aided-against-unaided.json")
@@ -229,14 +224,11 @@ def _kappas(reads: Sequence[_Read]) -> dict[tuple[str, str], Estimate | str]:
 
 def _agreement(path: Path, kappas: Mapping[tuple[str, str], Estimate | str]) -> Path:
     rows = [
-        [safe_cell(reader), arm, "", "", "", "", kappa]
+        [reader, arm, "", "", "", "", kappa]
         if isinstance(kappa, str)
-        else [
-            safe_cell(reader), arm, kappa.n, kappa.value, _or_blank(kappa.low),
-            _or_blank(kappa.high), kappa.method,
-        ]
+        else [reader, arm, kappa.n, kappa.value, kappa.low, kappa.high, kappa.method]
         for (reader, arm), kappa in kappas.items()
-    ]  # fmt: skip
+    ]
     return _table(path, ("reader", "arm", "cases", "kappa", "low", "high", "method"), rows)
 
 
@@ -276,19 +268,11 @@ def _compare(readings: Sequence[Sequence[Any]], *, complete_cases: bool) -> MRMC
 def _audit_cells(row: AuditRow) -> list[Any]:
     detail = json.loads(row.detail)
     return [
-        row.number, row.at, safe_cell(row.actor), row.action, row.reading or "",
-        safe_cell(json.dumps(detail, ensure_ascii=False, sort_keys=True)), row.digest,
+        row.number, row.at, row.actor, row.action, row.reading or "",
+        json.dumps(detail, ensure_ascii=False, sort_keys=True), row.digest,
     ]  # fmt: skip
 
 
-def _or_blank(value: float | None) -> float | str:
-    return "" if value is None else value
-
-
-def _table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, buffer.getvalue())
+def _table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> Path:
+    write_text(path, csv_text(columns, rows))
     return path

@@ -7,6 +7,8 @@ import io
 from collections.abc import Container, Iterable
 from typing import Any
 
+import numpy as np
+
 from cervispine.records.tables import safe_cell
 
 __all__ = ["csv_text"]
@@ -42,4 +44,6 @@ def _text(cell: Any, *, own: bool) -> str:
         return ""
     if isinstance(cell, str):
         return cell if own else safe_cell(cell)
+    if isinstance(cell, np.generic):
+        cell = cell.item()
     return repr(cell)  # that of a float reads back as the same float
