@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pydicom
+import pytest
 
 from cervispine.phantom import PhantomCohort
 
@@ -36,6 +37,27 @@ def test_strict_ends_with_1_when_files_were_rejected(
     slices = len(list(broken.parent.glob("*.dcm")))
     assert f"{slices} rejected" in out
     assert run("index", data)[0] == 0
+
+
+@pytest.mark.parametrize("command", ["index", "train", "experiment", "crossval"])
+def test_a_faulty_table_is_refused_before_thousands_of_headers_are_read(
+    run: Run, tmp_path: Path, phantom: PhantomCohort, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("headers were read")
+
+    monkeypatch.setattr("cervispine.loading.Loader.index", read)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("patient,label\nP1,yes\n")
+    out = () if command == "index" else ("--out", tmp_path / "out")
+    code, _, err = run(command, phantom.dicom, "--labels", labels, *out)
+    assert (code, "LABELS_INVALID" in err) == (3, True)
+    if command == "experiment":
+        readers = tmp_path / "readers.csv"
+        readers.write_text("patient,reader,call\nP1,a,maybe\n")
+        tables = ("--labels", phantom.labels, "--readers", readers)
+        code, _, err = run(command, phantom.dicom, *tables, *out)
+        assert (code, "READERS_INVALID" in err) == (3, True)
 
 
 def test_a_labelled_patient_whose_study_is_refused_is_counted(

@@ -85,6 +85,7 @@ def index(
     keeps which bytes they are made of.
     """
     from cervispine.records import Cohort, IntakeReport
+    from cervispine.records.labels import read_labels
     from cervispine.records.tables import listing
 
     if out is not None and out.absolute().is_relative_to(Path(data).absolute()):
@@ -93,6 +94,8 @@ def index(
             where="--out",
             advice="name a folder outside the data",
         )
+    if labels is not None:
+        read_labels(labels)  # a fault of its own is told before the headers are read
     try:
         cohort = index_folder(data, loader=loader, saved=saved, verify=verify)
     except NoImagesError as error:

@@ -101,7 +101,10 @@ def index_folder(
 ) -> Cohort:
     """Index a source with a progress bar, and label it where there are labels."""
     from cervispine.loading import index_with
+    from cervispine.records.labels import read_labels
 
+    if labels is not None:
+        read_labels(labels)  # a fault of its own is told before the headers are read
     with progress("reading headers", shown=shown) as report:
         cohort = index_with(
             loader, data, sequences=sequences, progress=report, manifest=verify, saved=saved

@@ -16,6 +16,7 @@ from cervispine.experiment.presets import Preset
 from cervispine.progress import progress as progress_of
 from cervispine.records import CLASSES, Key, Manifest
 from cervispine.records.files import write_text
+from cervispine.records.labels import read_labels
 
 if TYPE_CHECKING:
     from cervispine.records import Cohort
@@ -166,10 +167,15 @@ def index_source(
     Raises
     ------
     DataError
-        When the data are refused, or no longer those that the run began with.
+        When the data are refused, or no longer those that the run began with. A table that has a
+        fault of its own is refused before the headers are read, which may take an hour.
     """
+    from cervispine.evaluation import ReaderTable
     from cervispine.loading import index_with
 
+    read_labels(source.labels)
+    if source.readers is not None:
+        ReaderTable.from_csv(source.readers)
     with run.timed("index"), progress_of("reading headers", shown=progress) as report:
         cohort = index_with(
             source.loader,
