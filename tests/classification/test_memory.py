@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from cervispine import Cohort, OPLLClassifier, Preprocessor
 from cervispine.classification.memory import TrainedOn
-from cervispine.exceptions import LeakageError, ModelFormatError
+from cervispine.exceptions import LeakageError, ModelFormatError, ProvenanceWarning
 from cervispine.records import Key
 
 KEY, OTHER = Key(bytes(32)), Key(bytes([1]) * 32)
@@ -78,9 +78,11 @@ def test_patients_are_known_with_the_key_of_the_training_alone(
     memory = TrainedOn.of(cohort, KEY)
     with pytest.raises(LeakageError, match="24 of these 24"):
         memory.refuse(strangers, KEY)
-    assert memory.refuse(strangers, OTHER) == "images"
+    with pytest.warns(ProvenanceWarning, match="with another key"):
+        assert memory.refuse(strangers, OTHER) == "images"
     assert memory.refuse(strangers, None) == "images"
-    assert TrainedOn.of(cohort, None).refuse(strangers, KEY) == "images"
+    with pytest.warns(ProvenanceWarning, match="without a key"):
+        assert TrainedOn.of(cohort, None).refuse(strangers, KEY) == "images"
     others = [attrs.evolve(study, patient=f"x{study.patient}") for study in strangers]
     assert memory.refuse(others, KEY) == "images and patients"
     bare = [attrs.evolve(study, series=()) for study in others]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,58 @@ def test_results_as_dicom_lie_beside_the_pictures(
     monkeypatch.setitem(sys.modules, "highdicom", None)
     code, _, err = run(*arguments, tmp_path / "none")
     assert (code, "EXTRA_MISSING" in err, (tmp_path / "none").exists()) == (2, True, False)
+
+
+def test_maps_of_two_explanations_never_lie_in_one_folder(
+    run: Run, model: Path, phantom: PhantomCohort, strangers: list[str], tmp_path: Path
+) -> None:
+    arguments = ("explain", model, phantom.dicom, "--out", tmp_path / "maps", "--patients")
+    assert run(*arguments, strangers[0])[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "maps").iterdir()}
+    code, _, err = run(*arguments, strangers[1])
+    assert (code, "OUTPUT_TAKEN" in err) == (2, True)
+    assert {path: path.read_bytes() for path in (tmp_path / "maps").iterdir()} == before
+
+
+def test_a_study_that_cannot_be_read_does_not_end_the_others(
+    run: Run, model: Path, phantom: PhantomCohort, cohort: Cohort, strangers: list[str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    two = cohort.where(lambda study: study.patient in strangers[:2])
+    for number, study in enumerate(two):
+        # The first has two slices left, less than the model wants.
+        files = study.series[0].files
+        for path in files[:2] if number == 0 else files:
+            (tmp_path / "images").mkdir(exist_ok=True)
+            shutil.copy(path, tmp_path / "images" / f"{number}-{path.name}")
+    arguments = (model, tmp_path / "images", "--out")
+    code, out, err = run("explain", *arguments, tmp_path / "maps")
+    assert (code, "1 studies, by grad-cam" in out) == (0, True)
+    assert f"study {two[0].uid}: [SLICES_TOO_FEW]" in out
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == [
+        "0002.npz", "0002.png", "peaks.csv",
+    ]  # fmt: skip
+    assert run("explain", *arguments, tmp_path / "strictly", "--strict")[0] == 1
+    code, _, err = run("predict", *arguments, tmp_path / "scores.csv")
+    assert (code, f"study {two[0].uid}: 2 slices in T2" in err) == (3, True)
+    assert "cervispine infer" in err
+    run("infer", *arguments, tmp_path / "run", "--workers", "0")
+    assert len((tmp_path / "run" / "predictions.csv").read_text().splitlines()) == 2
+
+
+def test_a_study_unlike_the_training_is_told(
+    run: Run, model: Path, phantom: PhantomCohort, strangers: list[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(
+        "cervispine.classification.domain.Domain.reasons",
+        lambda _, studies, *__: (("a field strength never seen",),) * len(studies),
+    )
+    _, _, err = run(
+        "explain", model, phantom.dicom, "--out", tmp_path / "maps", "--patients", strangers[0]
+    )
+    assert "note: [UNLIKE_TRAINING] 1 of 1 studies" in err
+    assert "a field strength never seen" in err
 
 
 def test_what_cannot_be_explained_is_refused(

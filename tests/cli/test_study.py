@@ -35,6 +35,19 @@ def test_train_and_predict(run: Run, phantom: PhantomCohort, tmp_path: Path) -> 
     (tmp_path / "file").touch()
     code, out, err = run("predict", "nowhere", "nothing", "--out", tmp_path / "file" / "scores.csv")
     assert (code, "OUTPUT_UNWRITABLE" in err) == (5, True)
+    # Nor is a table of the user's written over, nor a key made that knows nobody.
+    truth = tmp_path / "labels.csv"
+    truth.write_bytes(phantom.labels.read_bytes())
+    for taken in (truth, tmp_path):
+        code, _, err = run("predict", "nowhere", "nothing", "--out", taken)
+        assert (code, "OUTPUT_TAKEN" in err) == (2, True)
+    assert truth.read_bytes() == phantom.labels.read_bytes()
+    absent = ("--key", tmp_path / "mistyped.key")
+    for command in ("predict", "infer", "explain"):
+        code, _, err = run(
+            command, tmp_path / "model", phantom.dicom, "--out", tmp_path / "new", *absent
+        )
+        assert (code, "KEY_MISSING" in err, absent[1].exists()) == (2, True, False)
     code, out, _ = run(
         "predict", tmp_path / "model", phantom.dicom, "--out", scores, "--allow-training-patients"
     )

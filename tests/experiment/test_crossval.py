@@ -90,7 +90,7 @@ def test_the_figures_are_those_of_the_scores(finished: CrossValidation) -> None:
     assert "2 repeats" in written["averaged"]["method"]
     assert {row["model"] for row in scores} == {"tiny 1", "tiny 2"}
     text = (finished.folder / "cross-validation.txt").read_text()
-    assert text.startswith("24 patients: 10 OPLL, 14 DSS; 3 folds, 2 repeats, tiny")
+    assert text.splitlines()[1].startswith("24 patients: 10 OPLL, 14 DSS; 3 folds, 2 repeats, tiny")
     manifest = json.loads((finished.folder / "manifest.json").read_text())
     assert manifest["state"] == "finished"
     intake = manifest["intake"]
@@ -175,6 +175,8 @@ def test_without_data_it_runs_on_phantoms_and_says_so(
     result = run(phantom, tmp_path, data=None, labels=None, folds=2)
     assert result.synthetic
     assert result.summary().startswith("Synthetic phantoms")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["phantom"]["n_opll"] > 0
 
 
 @pytest.mark.parametrize(

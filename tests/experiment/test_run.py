@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import pydicom
 import pytest
 
 from cervispine import run_experiment
@@ -286,6 +287,37 @@ def test_the_phantom_brings_its_own_labels_and_a_banner(
         assert "Synthetic phantoms" in path.read_text(), path.name
     for name in ("comparison.json", "comparison.txt", "report.html"):
         assert "no figure here is of patients" in (synthetic.folder / name).read_text()
+
+
+def test_phantoms_that_were_brought_are_phantoms_too(finished: Experiment) -> None:
+    manifest = json.loads((finished.folder / "manifest.json").read_text())
+    assert (manifest["synthetic"], manifest["phantom"]) == (True, None)
+    page = finished.report.read_text()
+    assert "phantoms brought by the user" in page
+    # Who read them is not known.
+    assert "simulated reader" not in page
+    assert "no person read" not in page
+    for path in (finished.folder / "figures").glob("*.svg"):
+        assert "Synthetic phantoms" in path.read_text(), path.name
+    for name in ("comparison.json", "comparison.txt", "report.html"):
+        text = (finished.folder / name).read_text()
+        assert "ynthetic phantoms: no figure here is of patients" in text
+    lists = list((finished.folder / "checklists").glob("*.md"))
+    assert lists
+    assert all("Synthetic phantoms" in path.read_text() for path in lists)
+
+
+def test_phantoms_among_patients_are_refused(phantom: PhantomCohort, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    shutil.copytree(phantom.dicom, folder)
+    first = min(path for path in folder.iterdir() if path.is_dir())
+    for path in first.rglob("*.dcm"):
+        header = pydicom.dcmread(path)
+        header.Manufacturer = "GE"
+        header.save_as(path)
+    with pytest.raises(DataError, match="23 of 24 studies are phantoms") as caught:
+        run(phantom, tmp_path / "run", data=folder)
+    assert caught.value.code == "PHANTOMS_MIXED"
 
 
 def test_labels_of_one_class_are_refused_and_mended(phantom: PhantomCohort, tmp_path: Path) -> None:

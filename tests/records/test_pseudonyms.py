@@ -109,6 +109,15 @@ def test_a_key_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         assert caught.value.code == "KEY_UNREADABLE"
 
 
+def test_a_key_that_is_only_to_be_read_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "cervispine.key"
+    with pytest.raises(UsageError) as caught:
+        Key.open(path, make=False)
+    assert caught.value.code == "KEY_MISSING"
+    assert not path.exists()
+    assert Key.open(path) == Key.open(path, make=False)
+
+
 def test_half_a_key_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")

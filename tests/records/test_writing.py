@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from cervispine.exceptions import ResourceError, UsageError
-from cervispine.records.files import alone_in, make_folder, write_bytes, write_json, write_text
+from cervispine.records.files import (
+    alone_in,
+    make_folder,
+    refuse_other_file,
+    refuse_taken,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def test_text_json_and_bytes_are_written(tmp_path: Path) -> None:
@@ -50,6 +58,31 @@ def test_what_was_there_stays_when_writing_fails(
         assert caught.value.exit_code == 5
         assert "No space left" in str(caught.value)
         assert str(path) in str(caught.value)
+
+
+def test_a_folder_that_holds_something_is_taken(tmp_path: Path) -> None:
+    refuse_taken(tmp_path / "absent")
+    refuse_taken(tmp_path)
+    (tmp_path / ".DS_Store").touch()
+    (tmp_path / "images").mkdir()
+    refuse_taken(tmp_path, own={"images"})
+    with pytest.raises(UsageError) as caught:
+        refuse_taken(tmp_path)
+    assert caught.value.code == "OUTPUT_TAKEN"
+
+
+def test_only_a_file_of_the_same_kind_is_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    refuse_other_file(path, "patient,model")
+    path.write_text("patient,model,score\n")
+    refuse_other_file(path, "patient,model")
+    for content in ("patient,label\n", "", "patient,mode"):
+        path.write_text(content)
+        with pytest.raises(UsageError, match="does not begin with patient,model") as caught:
+            refuse_other_file(path, "patient,model")
+        assert caught.value.code == "OUTPUT_TAKEN"
+    with pytest.raises(UsageError, match="a folder"):
+        refuse_other_file(tmp_path, "patient,model")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from cervispine import __version__
 from cervispine.archive.account import Account
 from cervispine.archive.store import Outcome, Store
 from cervispine.archive.work import Reading, Stamped, load_model
-from cervispine.exceptions import LeakageError, UsageError
+from cervispine.exceptions import UsageError
 from cervispine.loading.stamps import stamp_of
 from cervispine.progress import Report
 from cervispine.progress import progress as progress_of
@@ -130,7 +131,7 @@ def infer_archive(
     if scheduler is None and workers == 0:
         timeout = 0.0
     folder = make_folder(Path(out)).resolve()
-    secret = None if key is None else Key.open(key, outside=out)
+    secret = None if key is None else Key.open(key, outside=out, make=False)
     with alone_in(folder):
         classifier, model_hash = load_model(Path(model))
         _begin(folder, model_hash)
@@ -242,17 +243,14 @@ def _read(
 
 
 def _trained_on(
-    classifier: OPLLClassifier | Ensemble, stamped: Iterable[Stamped], key: Key | None
+    classifier: OPLLClassifier | Ensemble, stamped: Sequence[Stamped], key: Key | None
 ) -> dict[str, Outcome]:
     """Return the studies that the model was fitted on, as rejected."""
-    rejected = {}
-    for stamp, study in stamped:
-        try:
-            classifier.trained_on_.refuse([study], key)
-        except LeakageError as error:
-            reason = "the model was fitted on this study"
-            rejected[stamp] = Outcome(fate="rejected", code=error.code, reason=reason)
-    return rejected
+    known = classifier.trained_on_.known([study for _, study in stamped], key)
+    rejected = Outcome(
+        fate="rejected", code="LEAKAGE_TRAINING", reason="the model was fitted on this study"
+    )
+    return {stamp: rejected for stamp, _ in itertools.compress(stamped, known)}
 
 
 def _kept(store: Store, stamped: Iterable[Stamped]) -> dict[str, Outcome]:

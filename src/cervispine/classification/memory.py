@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import attrs
 
-from cervispine.exceptions import LeakageError
+from cervispine.exceptions import LeakageError, ProvenanceWarning
 from cervispine.records import Key, Study
 from cervispine.records.tables import listing
 
@@ -60,6 +62,29 @@ class TrainedOn:
             key=key.fingerprint if key else "",
         )
 
+    def known(self, studies: Sequence[Study], key: Key | None) -> list[bool]:
+        """Return whether the model was fitted on each study, as far as images and the key tell.
+
+        Warns
+        -----
+        ProvenanceWarning
+            The key is not that of the training, so patients are not compared.
+        """
+        with_key = key if key is not None and key.fingerprint == self.key else None
+        if key is not None and with_key is None:
+            trained = "with another key" if self.key else "without a key"
+            warnings.warn(
+                "the patients are not compared with those of the training, only their images: the "
+                f"model was trained {trained}",
+                ProvenanceWarning,
+                stacklevel=2,
+            )
+        return [
+            any(_salted(self.salt, image) in self.images for image in _images(study))
+            or (with_key is not None and _keyed(with_key, study) in self.patients)
+            for study in studies
+        ]
+
     def refuse(self, studies: Sequence[Study], key: Key | None) -> str:
         """Refuse studies that the model was fitted on; return what was compared.
 
@@ -79,14 +104,13 @@ class TrainedOn:
         ------
         LeakageError
             ``LEAKAGE_TRAINING``, naming the studies by UID.
+
+        Warns
+        -----
+        ProvenanceWarning
+            As :meth:`known`.
         """
-        with_key = key if key is not None and key.fingerprint == self.key else None
-        known = [
-            study
-            for study in studies
-            if any(_salted(self.salt, image) in self.images for image in _images(study))
-            or (with_key is not None and _keyed(with_key, study) in self.patients)
-        ]
+        known = list(itertools.compress(studies, self.known(studies, key)))
         if known:
             raise LeakageError(
                 listing(
@@ -94,10 +118,11 @@ class TrainedOn:
                     [f"study {study.uid}" for study in known],
                 ),
                 advice="leave them out; to read them all the same, knowing that the model looks "
-                "better on them than it is: allow_training_patients=True",
+                "better on them than it is: --allow-training-patients, in Python "
+                "allow_training_patients=True",
                 code="LEAKAGE_TRAINING",
             )
-        if with_key is not None:
+        if key is not None and key.fingerprint == self.key:
             return "images and patients"
         return "images" if all(any(_images(study)) for study in studies) else "nothing"
 

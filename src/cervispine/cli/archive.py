@@ -9,7 +9,7 @@ import typer
 
 from cervispine.cli.options import (
     AllowTrainingPatients,
-    KeyFile,
+    KeyOfTraining,
     LoaderName,
     Model,
     Out,
@@ -44,7 +44,7 @@ def infer(
     retry: Annotated[bool, typer.Option("--retry", help="Try again what was set aside.")] = False,
     loader: LoaderName = "dicom",
     saved: Saved = None,
-    key: KeyFile = None,
+    key: KeyOfTraining = None,
     allow_training_patients: AllowTrainingPatients = False,
     verify: Verify = None,
     strict: Annotated[

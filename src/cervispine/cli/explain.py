@@ -8,7 +8,7 @@ import typer
 
 from cervispine.cli.options import (
     Data,
-    KeyFile,
+    KeyOfTraining,
     LoaderName,
     Model,
     Out,
@@ -19,12 +19,14 @@ from cervispine.cli.options import (
     index_folder,
     names_in,
 )
-from cervispine.exceptions import UsageError
+from cervispine.exceptions import LoadError, UsageError
 from cervispine.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cervispine.classification import Heatmap
-    from cervispine.records import Cohort
+    from cervispine.records import Cohort, Study
 
 __all__ = ["explain"]
 
@@ -58,7 +60,7 @@ def explain(
     ] = False,
     loader: LoaderName = "dicom",
     saved: Saved = None,
-    key: KeyFile = None,
+    key: KeyOfTraining = None,
     allow_training_patients: Annotated[
         bool,
         typer.Option("--allow-training-patients", help="Explain also those it was trained on."),
@@ -72,30 +74,41 @@ def explain(
     the strongest pixel of each slice in patient coordinates.
     """
     from cervispine.classification import load_model
+    from cervispine.classification.domain import warn_of_strangers
     from cervispine.classification.explaining import check_method
     from cervispine.classification.inputs import warn_of_other_loaders
     from cervispine.dicom_results import highdicom, write_results
     from cervispine.records import Key
-    from cervispine.records.files import make_folder, write_text
+    from cervispine.records.files import make_folder, refuse_taken, write_text
+    from cervispine.records.tables import listing
     from cervispine.records.written import csv_text
 
     check_method(method)
     if dicom:
         highdicom()
+    refuse_taken(out)
+    secret = None if key is None else Key.open(key, make=False)
     classifier = load_model(model)
     sequences = classifier.preprocessor_.sequences
     cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
     chosen = _chosen(cohort, names_in(patients))
     warn_of_other_loaders(classifier.record_, chosen)
     if not allow_training_patients:
-        classifier.trained_on_.refuse(chosen, None if key is None else Key.open(key))
+        classifier.trained_on_.refuse(chosen, secret)
     make_folder(out)
     rows: list[tuple[object, ...]] = []
+    explained: list[tuple[Study, Sequence[str]]] = []
+    refused: list[tuple[str, LoadError]] = []
     try:
         with progress("explaining") as report:
             for number, study in enumerate(chosen, start=1):
-                heatmap = classifier.explain(study, method=method)
                 name = f"{number:04d}"
+                try:
+                    heatmap = classifier.explain(study, method=method)
+                except LoadError as error:
+                    refused.append((study.uid, error))
+                    continue
+                explained.append((study, (heatmap.prediction.unlike_training or ((),))[0]))
                 heatmap.to_png(out / f"{name}.png")
                 heatmap.to_npz(out / f"{name}.npz")
                 if dicom:
@@ -105,10 +118,18 @@ def explain(
     finally:
         # What was finished before an interruption has its rows.
         write_text(out / "peaks.csv", csv_text(COLUMNS, rows, printed=ROUNDED))
-    print(f"{len(chosen)} studies, by {method}: {out}")
+    if not explained:
+        raise refused[0][1]
+    warn_of_strangers(*zip(*explained, strict=True))
+    print(f"{len(explained)} studies, by {method}: {out}")
     if dicom:
         print("the DICOM files name the patient, as the images do")
+    if refused:
+        reasons = [f"study {uid}: [{error.code}] {error.what}" for uid, error in refused]
+        print(listing(f"{len(refused)} studies could not be read:", reasons))
     end_strictly(cohort.intake, strict)
+    if strict and refused:
+        raise typer.Exit(1)
 
 
 def _chosen(cohort: Cohort, patients: tuple[str, ...]) -> Cohort:

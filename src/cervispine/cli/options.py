@@ -20,6 +20,7 @@ __all__ = [
     "Data",
     "DataOrPhantoms",
     "KeyFile",
+    "KeyOfTraining",
     "Labels",
     "LoaderName",
     "Model",
@@ -68,6 +69,14 @@ KeyFile = Annotated[
         "--key",
         envvar="CERVISPINE_KEY",
         help="Secret file beside your data, made if absent: the model knows its patients again.",
+    ),
+]
+KeyOfTraining = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        envvar="CERVISPINE_KEY",
+        help="Secret file that the training made: other images of its patients are known again.",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Decides everything random.")]

@@ -14,6 +14,7 @@ from cervispine.cli.options import (
     Data,
     DataOrPhantoms,
     KeyFile,
+    KeyOfTraining,
     Labels,
     LoaderName,
     Model,
@@ -173,7 +174,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="CSV to write: patient,model,score,call ...")],
     loader: LoaderName = "dicom",
     saved: Saved = None,
-    key: KeyFile = None,
+    key: KeyOfTraining = None,
     allow_training_patients: AllowTrainingPatients = False,
     verify: Verify = None,
     engine: Annotated[
@@ -184,15 +185,18 @@ def predict(
     """Read a cohort with a saved model, or a saved ensemble."""
     from cervispine.classification import load_model
     from cervispine.records import Key
-    from cervispine.records.files import make_folder
+    from cervispine.records.files import make_folder, refuse_other_file
+    from cervispine.records.predictions import BEGINNING
 
+    refuse_other_file(out, ",".join(BEGINNING))
     make_folder(out.parent)
+    secret = None if key is None else Key.open(key, make=False)
     classifier = load_model(model, engine=engine)
     sequences = classifier.preprocessor_.sequences
     cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
     predictions = classifier.classify(
         cohort,
-        key=None if key is None else Key.open(key),
+        key=secret,
         allow_training_patients=allow_training_patients,
     )
     predictions.to_csv(out)

@@ -51,8 +51,8 @@ def account_of(
     intake = parts["test"].intake
     assert intake is not None
     return {
-        "synthetic": source.synthetic,
-        "phantom": settings.phantom if source.synthetic else None,
+        "synthetic": parts["test"].synthetic,
+        "phantom": source.phantom,
         "preprocessor": settings.preprocessor,
         "classifier": settings.classifier,
         "data_sha256": manifest.digest,

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cervispine.exceptions import UsageError
-from cervispine.experiment.data import check_source, find_source, index_source, source_settings
+from cervispine.experiment.data import (
+    Source,
+    check_source,
+    find_source,
+    index_source,
+    source_settings,
+)
 from cervispine.experiment.folder import RunFolder
 from cervispine.experiment.folds import CrossValidation, Fold, Part
 from cervispine.experiment.models import trained_model
@@ -118,12 +124,12 @@ def cross_validate(
             for number, (part, inner) in enumerate(parts, start=1)
         ]
         result = CrossValidation.of(
-            run.path, backbone, tested, intake=cohort.intake, synthetic=source.synthetic
+            run.path, backbone, tested, intake=cohort.intake, synthetic=cohort.synthetic
         )
         write_text(run.path / "predictions.csv", _table(result))
         write_json(run.path / "cross-validation.json", result.to_dict())
         write_text(run.path / "cross-validation.txt", result.summary() + "\n")
-        run.finish(_account(cohort, settings, source.synthetic))
+        run.finish(_account(cohort, settings, source))
     return result
 
 
@@ -210,12 +216,12 @@ def _table(result: CrossValidation) -> str:
     return csv_text(["patient", "model", "score", "threshold", "repeat", "fold"], rows)
 
 
-def _account(cohort: Cohort, settings: Preset, synthetic: bool) -> dict[str, Any]:
+def _account(cohort: Cohort, settings: Preset, source: Source) -> dict[str, Any]:
     intake = cohort.intake
     assert intake is not None
     return {
-        "synthetic": synthetic,
-        "phantom": settings.phantom if synthetic else None,
+        "synthetic": cohort.synthetic,
+        "phantom": source.phantom,
         "preprocessor": settings.preprocessor,
         "classifier": settings.classifier,
         "intake": intake.to_dict(),

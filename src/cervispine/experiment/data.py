@@ -31,12 +31,12 @@ DATA_MANIFEST = "data-manifest.json"
 
 @attrs.frozen(kw_only=True)
 class Source:
-    """Where the data of a run lie."""
+    """Where the data of a run lie; ``phantom`` is how they were made, where the run made them."""
 
     images: str | Path
     labels: Path
     readers: Path | None
-    synthetic: bool
+    phantom: Mapping[str, Any] | None = None
     manifest: Path | None = None
     saved: Path | None = None
     loader: str = "dicom"
@@ -128,7 +128,10 @@ def _make_phantoms(run: RunFolder, settings: Preset, seed: int, progress: bool |
             run.path / "phantom", progress=report
         )
     return Source(
-        images=written.dicom, labels=written.labels, readers=written.readers, synthetic=True
+        images=written.dicom,
+        labels=written.labels,
+        readers=written.readers,
+        phantom=settings.phantom,
     )
 
 
@@ -155,7 +158,6 @@ def find_source(
         manifest=None if verify is None else Path(verify),
         saved=None if saved is None else Path(saved),
         loader=loader,
-        synthetic=False,
     )
 
 
@@ -205,6 +207,13 @@ def index_source(
             f"{repeated} patients have a second study, and every figure counts patients",
             advice="leave one study of each patient in the folder, by a rule you can state",
             code="PATIENT_REPEATED",
+        )
+    phantoms = sum(study.synthetic for study in cohort)
+    if 0 < phantoms < len(cohort):
+        raise DataError(
+            f"{phantoms} of {len(cohort)} studies are phantoms of cervispine, the others are not",
+            advice="a figure of both is of neither: leave one of the two out of the folder",
+            code="PHANTOMS_MIXED",
         )
     return _sealed(run, cohort, progress)
 

@@ -37,7 +37,8 @@ __all__ = ["Experiment", "run_experiment"]
 BACKBONES = ("resnet34", "resnet50", "resnet101")
 
 #: Goes with every figure of a run without data, wherever it is taken.
-SYNTHETIC = "synthetic phantoms and simulated readers: no figure here is of patients"
+SYNTHETIC = "synthetic phantoms: no figure here is of patients"
+SIMULATED = "synthetic phantoms and simulated readers: no figure here is of patients"
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -175,7 +176,7 @@ def run_experiment(
         save_tests(run.path, account, comparison)
         with run.timed("figures"):
             cases = _save_pictures(
-                run, source, account, parts["test"], predictions, table, preprocessor, histories
+                run, account, parts["test"], predictions, table, preprocessor, histories
             )
         with run.timed("heat maps"):
             model = model_folder(run.path, list(predictions)[-1])
@@ -283,15 +284,15 @@ def _compare(
         },
         strata={"type": types} if any(types.values()) else None,
     )
-    if source.synthetic:
-        comparison = attrs.evolve(comparison, notes=(SYNTHETIC, *comparison.notes))
-    save_comparison(comparison, run.path, mark=MARK if source.synthetic else "")
+    if test.synthetic:
+        note = SYNTHETIC if source.phantom is None else SIMULATED
+        comparison = attrs.evolve(comparison, notes=(note, *comparison.notes))
+    save_comparison(comparison, run.path, mark=MARK if test.synthetic else "")
     return comparison
 
 
 def _save_pictures(
     run: RunFolder,
-    source: Source,
     account: Mapping[str, Any],
     test: Cohort,
     predictions: Mapping[str, Predictions],
@@ -310,12 +311,12 @@ def _save_pictures(
     )
 
     figures = run.path / "figures"
-    mark = MARK if source.synthetic else ""
+    mark = MARK if test.synthetic else ""
     save_participants(account, run.path / "tables")
     save_flow(account, figures, mark=mark)
     kept = {name: each.provenance["best_epoch"] for name, each in predictions.items()}
     save_history(histories, kept, figures, mark=mark)
     cases = choose_cases(test, predictions, table if table.readers else None)
-    mark = "synthetic phantom" if source.synthetic else ""
+    mark = "synthetic phantom" if test.synthetic else ""
     save_cases(run.path / "cases", cases, preprocessor, mark=mark)
     return cases

@@ -18,7 +18,7 @@ from cervispine.phantom.canal import severity
 from cervispine.phantom.dicom import write_series
 from cervispine.phantom.rendering import Rendering, render_sequences
 from cervispine.phantom.specification import PatientSpecification, Sequence
-from cervispine.records.files import write_text
+from cervispine.records.files import refuse_taken, write_text
 from cervispine.records.written import csv_text
 
 __all__ = ["claim_folder", "is_finished", "write_patient", "write_table", "writing"]
@@ -84,13 +84,7 @@ def claim_folder(folder: Path, settings: Mapping[str, object]) -> None:
                 code="OUTPUT_TAKEN",
             )
         return
-    if any(folder.iterdir()):
-        raise UsageError(
-            "the folder is not empty and holds no phantom cohort",
-            where=str(folder),
-            advice="choose an empty folder",
-            code="OUTPUT_TAKEN",
-        )
+    refuse_taken(folder)
     write_text(folder / "README.txt", README)
     write_text(description, json.dumps(wanted, indent=1) + "\n")
 

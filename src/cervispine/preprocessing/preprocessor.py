@@ -17,8 +17,9 @@ from cervispine.loading.registry import identity_of, made_once
 from cervispine.preprocessing.cache import Cache, StoredPixels
 from cervispine.preprocessing.normalisation import NORMALISATIONS, normalise
 from cervispine.preprocessing.orientation import orient
-from cervispine.preprocessing.window import Window, cut, find_window
+from cervispine.preprocessing.window import LEAVE_OUT, Window, cut, find_window
 from cervispine.records import Study, Volume
+from cervispine.records.tables import listing
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -101,6 +102,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._check_parameters()
         items: list[Study | Volume] = list(X)
         studies = [item for item in items if isinstance(item, Study)]
+        self._refuse_short(studies)
         if self.cache is not None and len(studies) == len(items) > 0:
             return self._stored(studies, self.cache)[torch.arange(len(items))]
         images = np.empty((len(items), *self._shape()), dtype=np.float32)
@@ -130,6 +132,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.cache is None or not studies:
             return self.transform(studies)
         self._check_parameters()
+        self._refuse_short(studies)
         return self._stored(studies, self.cache).held()
 
     def prepare(self, volume: Volume) -> Volume:
@@ -272,6 +275,22 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for rule, kept in rules.items():
             if not kept:
                 raise UsageError(rule, where=f"{self!r}")
+
+    def _refuse_short(self, studies: Sequence[Study]) -> None:
+        """Refuse the studies that lack slices, all at once and before the first is read."""
+        short = [
+            f"study {study.uid}: {series.shape[0]} slices in {series.sequence}"
+            for study in studies
+            for series in study.series
+            if series.sequence in self.sequences and series.plane == "sagittal"
+            if series.shape[0] < self.slices
+        ]
+        if short:
+            raise LoadError(
+                listing(f"{len(short)} series have fewer than {self.slices} slices", short),
+                advice=LEAVE_OUT,
+                code="SLICES_TOO_FEW",
+            )
 
     def _stored(self, studies: Sequence[Study], folder: str | Path) -> StoredPixels:
         # What each series names is the cache's to look at.

@@ -18,7 +18,13 @@ from cervispine.preprocessing.spine import (
 from cervispine.records import Volume
 from cervispine.records.arrays import read_only
 
-__all__ = ["Window", "cut", "find_window"]
+__all__ = ["LEAVE_OUT", "Window", "cut", "find_window"]
+
+#: What to do where slices lack.
+LEAVE_OUT = (
+    "leave the study out, as `cervispine infer` does; before a training, Preprocessor(slices=...) "
+    "takes a smaller odd number"
+)
 
 #: A canal that stands out less than this is not believed, and the image's centre is taken.
 FAINTEST_CANAL = 0.2
@@ -65,7 +71,7 @@ def find_window(volume: Volume, *, slices: int, height: float) -> Window:
     if count < slices:
         raise LoadError(
             f"{count} slices where {slices} are needed",
-            advice=f"Preprocessor(slices=...) takes an odd number up to {count}",
+            advice=LEAVE_OUT,
             code="SLICES_TOO_FEW",
         )
     spacing = volume.spacing
@@ -122,7 +128,7 @@ def cut(
     if first < 0 or first + slices > volume.pixels.shape[0]:
         raise LoadError(
             f"the {volume.sequence} series has not {slices} slices about the middle one",
-            advice="Preprocessor(slices=...) takes a smaller odd number",
+            advice=LEAVE_OUT,
             code="SLICES_TOO_FEW",
         )
     rows = Axis.centred(float(row), count=size[0], step=spacing / volume.spacing[1])

@@ -26,7 +26,7 @@ from cervispine.reader_study.images import (
 from cervispine.reader_study.joining import add_readers, rows_of_reader
 from cervispine.reader_study.schema import Base, CaseRow, ImageRow, ReaderRow
 from cervispine.reader_study.store import ADMINISTRATOR, ADMINISTRATOR_NAME, DATABASE, Store
-from cervispine.records.files import LOCK, make_folder, write_bytes
+from cervispine.records.files import make_folder, refuse_taken, write_bytes
 
 __all__ = ["check_images", "make_study", "open_study"]
 
@@ -59,7 +59,7 @@ def make_study(
         refuse_other(store, configuration)
         add_readers(store, design.readers)
         return store
-    _refuse_taken(folder)
+    refuse_taken(folder, own={IMAGES})
     make_folder(folder / IMAGES)
     folder.chmod(0o700)
     images: dict[int, list[Frames]] = {}
@@ -178,20 +178,6 @@ def _configuration(design: Design, materials: Materials, cases: Sequence[Case]) 
         "data": hashlib.sha256(json.dumps(content).encode()).hexdigest(),
     }
     return dict(json.loads(json.dumps(configuration)))
-
-
-def _refuse_taken(folder: Path) -> None:
-    own = {LOCK, IMAGES}
-    if folder.is_dir() and any(
-        path.name not in own and not path.name.startswith(f".{DATABASE}")
-        for path in folder.iterdir()
-    ):
-        raise UsageError(
-            "the folder holds something else",
-            where=str(folder),
-            advice="name a new folder",
-            code="OUTPUT_TAKEN",
-        )
 
 
 @cache

@@ -69,6 +69,11 @@ class Cohort(Sequence[Study]):
         return tuple(study.patient for study in self.studies)
 
     @property
+    def synthetic(self) -> bool:
+        """Whether any of the studies is a phantom of cervispine: then no figure is of patients."""
+        return any(study.synthetic for study in self)
+
+    @property
     def labels(self) -> NDArray[np.int64]:
         """int64 (n,): 1 for OPLL, 0 for degenerative stenosis.
 

@@ -54,7 +54,7 @@ def describe(studies: Sequence[Study]) -> dict[str, Any]:
         "patients": len({study.patient for study in studies}),
         "studies": len(studies),
         "series": sum(len(study.series) for study in studies),
-        "synthetic": sum(any(series.synthetic for series in study.series) for study in studies),
+        "synthetic": sum(study.synthetic for study in studies),
         "classes": _counts(CLASSES[study.label] for study in studies if study.label is not None),
         "scanners": _counts(scanner_of(series) for study in studies for series in study.series),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ __all__ = [
     "LOCK",
     "alone_in",
     "make_folder",
+    "refuse_other_file",
+    "refuse_taken",
     "unwritable",
     "write_bytes",
     "write_json",
@@ -90,6 +92,64 @@ def make_folder(folder: Path) -> Path:
     except OSError as error:
         raise unwritable(folder, error) from error
     return folder
+
+
+def refuse_taken(folder: Path, *, own: Container[str] = ()) -> None:
+    """Refuse a folder that holds something: results of two runs must not lie between each other.
+
+    Parameters
+    ----------
+    folder
+        May be absent. Hidden files, as desktops leave them, are of no matter.
+    own
+        Names of files that may be there.
+
+    Raises
+    ------
+    UsageError
+        ``OUTPUT_TAKEN``.
+    """
+    if folder.is_dir() and any(
+        path.name not in own and not path.name.startswith(".") for path in folder.iterdir()
+    ):
+        raise UsageError(
+            "the folder holds something already",
+            where=str(folder),
+            advice="name a new folder, or remove this one",
+            code="OUTPUT_TAKEN",
+        )
+
+
+def refuse_other_file(path: Path, beginning: str) -> None:
+    """Refuse to write over what is there, but for an earlier file of the same kind.
+
+    Parameters
+    ----------
+    path
+        May be absent.
+    beginning
+        What files of the kind begin with.
+
+    Raises
+    ------
+    UsageError
+        ``OUTPUT_TAKEN``: a folder is there, or a file that begins with something else.
+    """
+    if path.is_dir():
+        found = "this is a folder"
+    elif path.exists() and not _begins(path, beginning.encode()):
+        found = f"a file is there that does not begin with {beginning}, and would be lost"
+    else:
+        return
+    raise UsageError(found, where=str(path), advice="name a new file", code="OUTPUT_TAKEN")
+
+
+def _begins(path: Path, beginning: bytes) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(beginning)) == beginning
+    except OSError:
+        return False
 
 
 @contextmanager

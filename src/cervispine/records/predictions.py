@@ -18,7 +18,10 @@ from cervispine.records.written import csv_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Predictions", "scores_table", "table_of"]
+__all__ = ["BEGINNING", "Predictions", "scores_table", "table_of"]
+
+#: The columns that tables of predictions begin with, which a comparison reads.
+BEGINNING = ("patient", "model", "score", "call")
 
 CT_ADVISED = "CT advised"
 NOTHING_CALLED = "no OPLL called"
@@ -162,10 +165,10 @@ class Predictions:
 def scores_table(predictions: Iterable[Predictions]) -> str:
     """Return predictions as CSV, a row for each study and model.
 
-    It begins with ``patient,model,score,call``, which a comparison reads; the rest is for people.
+    It begins with the columns that a comparison reads; the rest is for people.
     """
     tables = [each.columns() for each in predictions]
-    return table_of(tables or [{"patient": [], "model": [], "score": [], "call": []}])
+    return table_of(tables or [{name: [] for name in BEGINNING}])
 
 
 def table_of(tables: Sequence[Mapping[str, Sequence[Any]]]) -> str:

@@ -43,7 +43,7 @@ class Key:
     secret: bytes = attrs.field(repr=False)
 
     @classmethod
-    def open(cls, path: str | Path, *, outside: str | Path | None = None) -> Key:
+    def open(cls, path: str | Path, *, outside: str | Path | None = None, make: bool = True) -> Key:
         """Read a key file; make it first, readable by its owner alone, where there is none.
 
         Parameters
@@ -52,12 +52,14 @@ class Key:
             The file: beside your data, never where results are shared.
         outside
             A folder that will be shared, in which the key must not lie.
+        make
+            False where only a key that exists already is of use: to know somebody again.
 
         Raises
         ------
         UsageError
             The file is no key (``KEY_INVALID``); it lies in a folder of results
-            (``KEY_MISPLACED``).
+            (``KEY_MISPLACED``); it is not there and is not to be made (``KEY_MISSING``).
         ResourceError
             It cannot be read or made (``KEY_UNREADABLE``).
 
@@ -75,8 +77,16 @@ class Key:
                 code="KEY_MISPLACED",
             )
         try:
-            with contextlib.suppress(FileExistsError):
-                _write_new(path)
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    _write_new(path)
+            elif not path.exists():
+                raise UsageError(
+                    "there is no key here",
+                    where=str(path),
+                    advice="name that of the training; without one, images alone are compared",
+                    code="KEY_MISSING",
+                )
             text = path.read_text(encoding="ascii")
             others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
         except UnicodeDecodeError:

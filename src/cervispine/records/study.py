@@ -151,6 +151,11 @@ class Study(_Mapped):
         factory=dict, converter=_frozen_mapping, repr=False, hash=False
     )
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether cervispine's phantom made any of its series."""
+        return any(series.synthetic for series in self.series)
+
     def one_series(self, sequence: str) -> Series:
         """Return the series of one sequence.
 

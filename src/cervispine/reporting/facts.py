@@ -40,8 +40,10 @@ def facts_of(manifest: Manifest, comparison: Comparison, *, heatmaps: bool) -> d
 
 def _of_data(manifest: Manifest) -> dict[str, str]:
     synthetic, cohort, intake = manifest["synthetic"], manifest["cohort"], manifest["intake"]
-    made = _settings(manifest["phantom"] or {})
     loader = manifest["configuration"]["loader"]
+    brought = f"brought by the authors, read by {loader}; data manifest SHA-256 "
+    brought += f"{manifest['data_sha256']}."
+    made = manifest["phantom"]
     reasons = _listed(
         f"{each['fate']} {each['code']} {each['files']}"
         for each in intake["reasons"]
@@ -54,10 +56,11 @@ def _of_data(manifest: Manifest) -> dict[str, str]:
         "would have stopped the run."
     )
     return {
-        "source": f"Synthetic phantoms computed by cervispine ({made}); no patients."
+        "source": f"Synthetic phantoms computed by cervispine ({_settings(made)}); no patients."
+        if made
+        else f"Synthetic phantoms of cervispine, no patients, {brought}"
         if synthetic
-        else f"Images brought by the authors, read by {loader}; data manifest SHA-256 "
-        f"{manifest['data_sha256']}.",
+        else f"Images {brought}",
         "account": f"{intake['found']} files found = {intake['used']} used + {intake['rejected']} "
         f"rejected + {intake['ignored']} ignored" + (f" ({reasons})." if reasons else "."),
         "preprocessing": "Rescaled as the header says, oriented, resampled in the plane, "
@@ -71,7 +74,7 @@ def _of_data(manifest: Manifest) -> dict[str, str]:
         "missing": left_out,
         "acquisition": f"Sagittal series; scanners: {_counted(cohort['scanners'])}.",
         "labels": "The phantoms' own truth, by construction."
-        if synthetic
+        if made
         else "Taken from labels.csv; the run does not know how they came about.",
         "ethics": "No patients: phantoms." if synthetic else "",
         "sites": f"Sites as labels.csv names them: {_counted(cohort['site'])}."

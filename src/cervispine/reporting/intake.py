@@ -131,11 +131,10 @@ def save_intake(
 
 def _card(study: Study, name: str, intake: IntakeReport, loader: Reader | None) -> _Card:
     uids = {series.uid for series in study.series}
-    synthetic = any(series.synthetic for series in study.series)
     return _Card(
         name=name,
         label="" if study.label is None else CLASSES[study.label],
-        synthetic=synthetic,
+        synthetic=study.synthetic,
         series=tuple(_series(series, loader) for series in study.series),
         notes=tuple(p for p in intake.problems if p.fate == "noted" and p.item in uids),
     )

@@ -117,14 +117,18 @@ def limits(comparison: Comparison, manifest: Manifest, *, heatmaps: bool) -> lis
     if manifest["synthetic"]:
         told.append(
             "Anything about patients. All of it is of phantoms, which were drawn so that the "
-            "classes differ by the ossified plaque alone; the readers are a random model with "
-            "sensitivities by type as published for people, and no person read anything."
+            "classes differ by the ossified plaque alone."
         )
     else:
         told.append(
             "How the labels came about: whether OPLL was confirmed by CT, and who decided, is for "
             "the authors to say. Against labels read from MRI alone, lesions that MRI hides count "
             "as stenosis."
+        )
+    if manifest["phantom"]:
+        told.append(
+            "Anything about readers. They are a random model with sensitivities by type as "
+            "published for people, and no person read anything."
         )
     told += [
         "Results elsewhere: the test part is of the same collection as the training part, and no "
@@ -160,7 +164,7 @@ def _raters(comparison: Comparison, kind: str) -> list[Mapping[str, Any]]:
 
 
 def _readers(count: int, manifest: Manifest) -> str:
-    simulated = "simulated " if manifest["synthetic"] else ""
+    simulated = "simulated " if manifest["phantom"] else ""
     return f"{count} {simulated}reader{'' if count == 1 else 's'}"
 
 
