@@ -158,5 +158,10 @@ def test_what_cannot_be_explained_is_refused(
         "--patients", strangers[0],
     )  # fmt: skip
     assert (code, "grad-cam, occlusion" in err, out.exists()) == (2, True, False)
+    code, _, err = run("explain", model, phantom.dicom, "--out", out, "--patients", " ,")
+    assert (code, "no patient is named" in err, out.exists()) == (2, True, False)
     code, _, err = run("explain", tmp_path, phantom.dicom, "--out", out)
     assert (code, "MODEL_FORMAT" in err) == (4, True)
+    (tmp_path / "models").mkdir()
+    _, _, err = run("explain", tmp_path, phantom.dicom, "--out", out)
+    assert "the folder of a run: its models lie in" in err

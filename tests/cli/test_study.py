@@ -122,9 +122,24 @@ def test_data_that_cannot_be_used_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("command", ["experiment", "crossval"])
+def test_a_column_that_is_not_there_is_told_before_headers_are_read(
+    run: Run, phantom: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("headers were read")
+
+    monkeypatch.setattr("cervispine.loading.Loader.index", read)
+    code, _, err = run(
+        command, phantom.dicom, "--labels", phantom.labels, "--stratify", "label,siet",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert (code, "no column siet" in err) == (2, True)
+
+
 def test_one_class_is_refused(
     run: Run, phantom: PhantomCohort, labels: Callable[[Callable[[str], str]], Path], tmp_path: Path
 ) -> None:
-    path = labels(lambda text: text.replace(",OPLL,", ",DSS,"))
+    path = labels(lambda text: text.replace(",DSS,", ",OPLL,"))
     code, _, err = run("experiment", phantom.dicom, "--labels", path, "--out", tmp_path / "run")
     assert (code, "[SINGLE_CLASS]" in err) == (3, True)

@@ -189,11 +189,11 @@ def test_a_kind_of_reading_given_of_patients_that_were_not_scored_is_not_asked_o
 
 def test_one_class_and_a_lone_positive_are_refused(labels_csv, scores_csv):
     def one_class(lines):
-        return [lines[0], *(line.replace(",OPLL,", ",DSS,") for line in lines[1:])]
+        return ["patient,label", *(f"{line.split(',')[0]},DSS" for line in lines[1:])]
 
     edit(labels_csv, one_class)
     assert refusal(labels_csv, scores_csv, error=EvaluationError)[0] == "SINGLE_CLASS"
-    edit(labels_csv, lambda lines: [lines[0], lines[1].replace(",DSS,", ",OPLL,"), *lines[2:]])
+    edit(labels_csv, lambda lines: [lines[0], lines[1].replace(",DSS", ",OPLL"), *lines[2:]])
     code, told = refusal(labels_csv, scores_csv, error=EvaluationError)
     assert code == "SINGLE_CASE"
     assert "labels.csv, row 2" in told

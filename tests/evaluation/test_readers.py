@@ -1,6 +1,7 @@
 """readers.csv: what is taken, and every fault that is refused."""
 
 import pickle
+import warnings
 
 import attrs
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import cervispine
 from cervispine.evaluation import ReaderTable
-from cervispine.exceptions import LabelError, MismatchedCasesError
+from cervispine.exceptions import DataWarning, LabelError, MismatchedCasesError
 
 HEADER = "patient,reader,call,rating\n"
 ROWS = {
@@ -205,6 +206,22 @@ def test_faults_of_a_frame_are_refused(frame, code):
         ReaderTable.from_frame(frame)
     assert caught.value.code == code
     assert "P1" not in str(caught.value)
+
+
+def test_ratings_that_contradict_the_calls_are_warned_of():
+    calls = [1, 1, 0, 0]
+    frame = pd.DataFrame(
+        {
+            "patient": list("abcd") * 3,
+            "reader": ["sure of the call"] * 4 + ["sure of OPLL"] * 4 + ["one call"] * 4,
+            "call": calls * 2 + [1] * 4,
+            "rating": [70, 80, 90, 95, 90, 40, 50, 10, 1, 2, 3, 4],
+        }
+    )
+    with pytest.warns(DataWarning, match=r"INVERTED: 1 of 3 readers .* not: sure of the call\."):
+        ReaderTable.from_frame(frame)
+    with warnings.catch_warnings(action="error"):
+        ReaderTable.from_frame(frame[frame["reader"] == "sure of OPLL"])
 
 
 def test_patients_that_nobody_read():

@@ -385,6 +385,14 @@ def test_folds_are_of_equal_size_and_have_their_share_of_each_class(
     ]
 
 
+def test_more_folds_than_patients_of_a_class_are_refused(study: Make) -> None:
+    cohort = Cohort([study(str(n), f"1.{n}", label=int(n < 3)) for n in range(12)])
+    with pytest.raises(UsageError, match=r"4 folds each need .* the rarer one has 3") as caught:
+        cohort.folds(4)
+    assert caught.value.code == "SPLIT_IMPOSSIBLE"
+    assert len(cohort.folds(3)) == 3
+
+
 def test_folds_keep_together_what_belongs_together(study: Make) -> None:
     cohort = Cohort(
         study(f"P{n:02d}", f"1.{n}", label=n % 2, frame_of_reference_uid=f"9.{n // 4}")

@@ -70,6 +70,25 @@ def test_labels_without_fault_are_read(path: Path) -> None:
     ]
 
 
+def test_types_are_a_vocabulary_and_belong_to_opll(path: Path) -> None:
+    path.write_text(
+        "patient,label,type\n1,OPLL,Segmental\n2,OPLL,diffuse\n3,DSS,mixed\n4,OPLL,\n5,DSS,\n"
+    )
+    with pytest.raises(LabelError) as caught:
+        read_labels(path)
+    assert caught.value.what.splitlines()[1:] == [
+        "    row 2: type 'Segmental': did you mean segmental?",
+        "    row 3: the type is none of continuous, segmental, mixed, localized",
+        "    row 4: a type of OPLL where the label is DSS",
+    ]
+
+
+def test_numbers_that_a_spreadsheet_made_equal_are_told(path: Path) -> None:
+    path.write_text("patient,label\n1.23457E+11,OPLL\n1.23457E+11,DSS\n")
+    with pytest.raises(LabelError, match=r"row 3: .* label .ID_EXCEL_DAMAGE"):
+        read_labels(path)
+
+
 def test_file_frame_and_mapping_say_the_same(cohort: Cohort, path: Path) -> None:
     path.write_text("patient,label\n00123,OPLL\nb,DSS\n")
     labels = {"b": "DSS", "00123": "OPLL"}

@@ -194,10 +194,11 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
 
 def refused(folder: Path, reason: str) -> ModelFormatError:
     """Return the error that refuses a model folder."""
+    advice = "give a folder that Classifier.save wrote with a version of cervispine like this"
+    if (folder / "models").is_dir():
+        advice = "this is the folder of a run: its models lie in the folders of models/"
     return ModelFormatError(
-        f"this is not a model that can be loaded: {reason}",
-        where=str(folder),
-        advice="give a folder that Classifier.save wrote with a version of cervispine like this",
+        f"this is not a model that can be loaded: {reason}", where=str(folder), advice=advice
     )
 
 

@@ -48,8 +48,8 @@ def explain(
         str, typer.Option(help="grad-cam: one backward pass. occlusion: slow, for any network.")
     ] = "grad-cam",
     patients: Annotated[
-        str, typer.Option(help="Identifiers, with commas between; without it, all.")
-    ] = "",
+        str | None, typer.Option(help="Identifiers, with commas between; without it, all.")
+    ] = None,
     dicom: Annotated[
         bool,
         typer.Option(
@@ -91,7 +91,7 @@ def explain(
     classifier = load_model(model)
     sequences = classifier.preprocessor_.sequences
     cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
-    chosen = _chosen(cohort, names_in(patients))
+    chosen = cohort if patients is None else _chosen(cohort, names_in(patients))
     warn_of_other_loaders(classifier.record_, chosen)
     if not allow_training_patients:
         classifier.trained_on_.refuse(chosen, secret)
@@ -134,7 +134,7 @@ def explain(
 
 def _chosen(cohort: Cohort, patients: tuple[str, ...]) -> Cohort:
     if not patients:
-        return cohort
+        raise UsageError("no patient is named", where="--patients", advice="leave it out for all")
     strangers = set(patients) - set(cohort.patients)
     if strangers:
         raise UsageError(

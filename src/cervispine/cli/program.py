@@ -29,7 +29,9 @@ INTERNAL = 70
 
 TRACEBACK = "--traceback"
 
-INTERRUPTED = "interrupted; what was finished is kept, and --resume continues a run"
+INTERRUPTED = (
+    "interrupted; what was finished is kept, and a command that has --resume goes on with it"
+)
 
 app = typer.Typer(
     name="cervispine",

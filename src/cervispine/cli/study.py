@@ -135,7 +135,12 @@ def train(
                 saved=saved, shown=shown,
             )  # fmt: skip
         if (out / "config.json").exists():
-            raise UsageError("the folder holds a model already", where=str(out), code="RUN_EXISTS")
+            raise UsageError(
+                "the folder holds a model already",
+                where=str(out),
+                advice="choose another folder",
+                code="RUN_EXISTS",
+            )
         members = [
             OPLLClassifier(
                 backbone=name,

@@ -7,6 +7,7 @@ Identifiers are text: ``00123`` stays ``00123``.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import join
-from cervispine.exceptions import LabelError, UsageError
+from cervispine.exceptions import DataWarning, LabelError, UsageError
 from cervispine.records.tables import Row, Table, number_in, read_table, table_of
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ class ReaderTable:
             ``READERS_ID_MISSING``, ``READERS_ROW_DUPLICATED``, ``READERS_CALL_INVALID``,
             ``READERS_RATING_INVALID``, ``READERS_VALUE_MISSING``, ``READERS_CASE_MISSING``;
             ``READERS_INVALID`` when they are of several kinds.
+
+        Warns
+        -----
+        DataWarning
+            Readers whose ratings contradict their calls (``READERS_RATING_INVERTED``).
         """
         table = read_table(path, required=_REQUIRED, code="READERS", numbers=_VALUES)
         return cls._from_table(table, complete_cases, rating_scale, patients)
@@ -169,7 +175,7 @@ class ReaderTable:
             reason = f"no patient{among} was read by every reader"
             _refuse([_Fault("READERS_CASE_MISSING", reason)], where)
         used = {*_REQUIRED, *_VALUES}
-        return cls(
+        read = cls(
             patients=kept,
             readers=readers,
             dropped=len(incomplete),
@@ -177,6 +183,27 @@ class ReaderTable:
             calls=_tables(draft.values.get("call", {}), readers, kept, int),
             ratings=_tables(draft.values.get("rating", {}), readers, kept, float),
         )
+        read._warn_of_inversion()
+        return read
+
+    def _warn_of_inversion(self) -> None:
+        """Warn of ratings that fall where a reader calls OPLL: how sure of the call, perhaps."""
+        calls, ratings = self.calls(), self.ratings()
+        inverted = [
+            reader
+            for reader in calls.keys() & ratings.keys()
+            if 0 < calls[reader].sum() < len(self.patients)
+            and ratings[reader][calls[reader] == 1].mean()
+            < ratings[reader][calls[reader] == 0].mean()
+        ]
+        if inverted:
+            fault = _Fault(
+                "READERS_RATING_INVERTED",
+                f"{len(inverted)} of {len(self.readers)} readers rate lower what they call OPLL "
+                f"than what they do not: {', '.join(sorted(inverted))}. A rating says how sure a "
+                "reader is of OPLL, and not of the call",
+            )
+            warnings.warn(str(fault), DataWarning, stacklevel=4)
 
     def calls(self, patients: Iterable[Hashable] | None = None) -> dict[str, NDArray[np.int64]]:
         """Return the 0/1 calls of each reader who gave them, in the order of the patients.
@@ -359,6 +386,7 @@ def _refuse(faults: Sequence[_Fault], where: str) -> None:
     raise LabelError(
         "the readers' table is refused:\n  " + "\n  ".join(map(str, faults)),
         where=where,
-        advice="correct the rows named; complete_cases leaves out patients with gaps",
+        advice="correct the rows named; to leave out patients with gaps: --complete-cases where a "
+        "command has it, in Python complete_cases=True",
         code=codes.pop() if len(codes) == 1 else "READERS_INVALID",
     )

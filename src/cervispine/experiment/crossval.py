@@ -110,7 +110,7 @@ def cross_validate(
             run, data, labels=labels, verify=verify, saved=saved, loader=loader,
             settings=settings, seed=seed, progress=progress,
         )  # fmt: skip
-        cohort, _ = index_source(run, source, allow_missing, progress)
+        cohort, _ = index_source(run, source, stratify, allow_missing, progress)
         # All that can be refused is refused before anything is trained.
         plan = [
             _plan(cohort, folds, inner_folds if len(candidates) > 1 else 0, stratify, seed + repeat)

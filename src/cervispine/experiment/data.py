@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +162,11 @@ def find_source(
 
 
 def index_source(
-    run: RunFolder, source: Source, allow_missing: bool, progress: bool | None
+    run: RunFolder,
+    source: Source,
+    stratify: Sequence[str],
+    allow_missing: bool,
+    progress: bool | None,
 ) -> tuple[Cohort, Manifest]:
     """Index and label the data, and write down which bytes they are.
 
@@ -171,11 +175,19 @@ def index_source(
     DataError
         When the data are refused, or no longer those that the run began with. A table that has a
         fault of its own is refused before the headers are read, which may take an hour.
+    UsageError
+        The labels have no such column to stratify by.
     """
     from cervispine.evaluation import ReaderTable
     from cervispine.loading import index_with
 
-    read_labels(source.labels)
+    columns = read_labels(source.labels).columns
+    if lacking := [name for name in stratify if name not in columns]:
+        raise UsageError(
+            f"the labels' table has no column {', '.join(lacking)}",
+            where=str(source.labels),
+            advice="stratify by columns that it has",
+        )
     if source.readers is not None:
         ReaderTable.from_csv(source.readers)
     with run.timed("index"), progress_of("reading headers", shown=progress) as report:

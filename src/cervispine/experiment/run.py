@@ -164,7 +164,7 @@ def run_experiment(
             run, data, labels=labels, readers=readers, verify=verify, saved=saved, loader=loader,
             settings=settings, seed=seed, progress=progress,
         )  # fmt: skip
-        cohort, manifest = index_source(run, source, allow_missing, progress)
+        cohort, manifest = index_source(run, source, stratify, allow_missing, progress)
         parts = _split(run, cohort, settings, split, stratify, allow_missing, seed)
         table = _readers(source, parts["test"])
         preprocessor, predictions, histories = _train(

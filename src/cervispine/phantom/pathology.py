@@ -22,10 +22,10 @@ from cervispine.phantom.specification import (
     CordLesion,
     DiscChange,
     Mimic,
-    OPLLType,
     Plaque,
     Ridge,
 )
+from cervispine.records.labels import TYPES, OPLLType
 
 __all__ = ["sample_discs", "sample_lesion", "sample_mimics", "sample_plaques"]
 
@@ -194,9 +194,8 @@ def _thinning(difficulty: float) -> float:
 
 
 def _draw_type(random: np.random.Generator, mix: TypeMix) -> OPLLType:
-    kinds: tuple[OPLLType, ...] = ("continuous", "segmental", "mixed", "localized")
-    bounds = np.cumsum([getattr(mix, kind) for kind in kinds])
-    return kinds[min(int(np.searchsorted(bounds, random.random(), side="right")), len(kinds) - 1)]
+    bounds = np.cumsum([getattr(mix, kind) for kind in TYPES])
+    return TYPES[min(int(np.searchsorted(bounds, random.random(), side="right")), len(TYPES) - 1)]
 
 
 def _ridge(random: np.random.Generator, centre: float, length: float, thickness: float) -> Ridge:

@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from cervispine.exceptions import UsageError
 from cervispine.phantom.randomness import Stream, generator
-from cervispine.phantom.specification import OPLLType
+from cervispine.records.labels import OPLLType
 
 __all__ = ["SENSITIVITY", "SPECIFICITY", "Case", "Reading", "simulate_readers"]
 

@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeVar
 
 import attrs
 
+from cervispine.records.labels import OPLLType
+
 __all__ = [
     "DISCS",
     "VERTEBRAE",
@@ -25,7 +27,6 @@ __all__ = [
     "DiscChange",
     "Label",
     "Mimic",
-    "OPLLType",
     "PatientSpecification",
     "Plaque",
     "Protocol",
@@ -36,7 +37,6 @@ __all__ = [
 ]
 
 Label = Literal["OPLL", "DSS"]
-OPLLType = Literal["continuous", "segmental", "mixed", "localized"]
 Sequence = Literal["T2", "T1"]
 
 VERTEBRAE = ("C2", "C3", "C4", "C5", "C6", "C7", "T1", "T2", "T3", "T4")

@@ -7,10 +7,10 @@ from unicodedata import category
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["LEVELS", "QUALITIES", "TYPES", "Answer", "gaps"]
+from cervispine.records.labels import OPLLType
 
-#: As in the column ``type`` of labels.csv.
-TYPES = ("continuous", "segmental", "mixed", "localized")
+__all__ = ["LEVELS", "QUALITIES", "Answer", "gaps"]
+
 #: The vertebrae behind which the ligament can be seen on a cervical MRI.
 LEVELS = ("C1", "C2", "C3", "C4", "C5", "C6", "C7", "T1", "T2", "T3")
 QUALITIES = ("good", "limited", "unusable")
@@ -21,7 +21,6 @@ _UNSEEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 #: But lines, and what joins the parts of one sign.
 _LAID_OUT = "\n\t\u200c\u200d"
 
-Type = Literal["continuous", "segmental", "mixed", "localized"]
 Level = Literal["C1", "C2", "C3", "C4", "C5", "C6", "C7", "T1", "T2", "T3"]
 Quality = Literal["good", "limited", "unusable"]
 
@@ -47,7 +46,7 @@ class Answer(BaseModel):
 
     call: Annotated[int, Field(ge=0, le=1)] | None = None
     rating: Annotated[int, Field(ge=0, le=100)] | None = None
-    type: Type | None = None
+    type: OPLLType | None = None
     levels: Annotated[list[Level], Field(max_length=len(LEVELS))] = Field(default_factory=list)
     quality: Quality | None = None
     comment: Annotated[str, Field(max_length=2000)] = ""

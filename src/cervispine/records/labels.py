@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
 
 import attrs
 
-from cervispine.records.identifiers import unmatched_rows
+from cervispine.records.identifiers import EXCEL_DAMAGE, unmatched_rows
 from cervispine.records.intake import IntakeReport, Problem
 from cervispine.records.study import Study
 from cervispine.records.tables import Row, Table, TableLike, raise_faults, table_of, word_fault
 
-__all__ = ["CLASSES", "label_studies", "read_labels"]
+__all__ = ["CLASSES", "TYPES", "OPLLType", "label_studies", "read_labels"]
 
 #: The vocabulary of labels.csv; the position is the number: 1 = OPLL.
 CLASSES = ("DSS", "OPLL")
 
+#: The types of OPLL, the vocabulary of the column ``type``.
+OPLLType = Literal["continuous", "segmental", "mixed", "localized"]
+TYPES: tuple[OPLLType, ...] = get_args(OPLLType)
+
 
 def read_labels(source: TableLike) -> Table:
     """Read a table with the columns ``patient,label``, one row a patient, labels OPLL or DSS.
+
+    A column ``type`` holds one of :data:`TYPES` or nothing, and nothing for DSS.
 
     Parameters
     ----------
@@ -40,13 +47,24 @@ def read_labels(source: TableLike) -> Table:
             faults.append(f"row {row.number}: the patient is empty")
         elif (before := first.setdefault(row["patient"], row)) is not row:
             same = "the same" if before["label"] == row["label"] else "another"
+            damaged = EXCEL_DAMAGE.fullmatch(row["patient"])
             faults.append(
                 f"row {row.number}: the patient of row {before.number}, with {same} label"
+                + (" (ID_EXCEL_DAMAGE: a spreadsheet may have made one of two)" * bool(damaged))
             )
-        if fault := word_fault("label", row["label"], CLASSES):
+        if fault := word_fault("label", row["label"], CLASSES) or _type_fault(row):
             faults.append(f"row {row.number}: {fault}")
     raise_faults(faults, where=table.source, code="LABELS_INVALID")
     return table
+
+
+def _type_fault(row: Row) -> str | None:
+    kind = row.cells.get("type")
+    if not kind:
+        return None
+    if row["label"] != "OPLL":
+        return "a type of OPLL where the label is DSS"
+    return word_fault("type", kind, TYPES)
 
 
 def label_studies(

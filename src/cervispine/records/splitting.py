@@ -105,6 +105,14 @@ def draw_folds(
     """
     if count < 2:
         raise UsageError(f"folds are at least 2, not {count}")
+    patients = {study.patient: int(label) for study, label in zip(studies, labels, strict=True)}
+    rarer = min(Counter(patients.values()).values(), default=0)
+    if rarer < count:
+        raise UsageError(
+            f"{count} folds each need a patient of either class, and the rarer one has {rarer}",
+            advice="fewer folds, or more patients of that class",
+            code="SPLIT_IMPOSSIBLE",
+        )
     parts = np.full(len(studies), count - 1, dtype=np.int64)
     left = np.arange(len(studies))
     for part in range(count - 1):
