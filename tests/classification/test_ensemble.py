@@ -203,8 +203,13 @@ def test_its_map_is_the_mean_of_theirs(cohort: Cohort, ensemble: Ensemble) -> No
     study = next(iter(cohort))
     together = ensemble.explain(study)
     maps = [each.explain(study).values for each in ensemble.members_]
-    expected = np.mean([each / max(each.max(), 1e-12) for each in maps], axis=0)
-    np.testing.assert_allclose(together.values, expected, atol=1e-3)
+    # Each on a scale of its own, on which the network's highest value is 1; onto the finer grid
+    # of the series the highest comes down a little.
+    shares, *_ = np.linalg.lstsq(
+        np.stack(list(map(np.ravel, maps)), axis=1), together.values.ravel()
+    )
+    np.testing.assert_allclose(together.values, np.tensordot(shares, maps, axes=1), atol=1e-5)
+    np.testing.assert_allclose(shares * [each.max() for each in maps], 0.5, rtol=0.03)
     assert together.probability == pytest.approx(ensemble.predict_proba([study])[0, 1], abs=1e-9)
     assert together.threshold == ensemble.threshold_
     assert len(together.provenance["maps"]) == 2

@@ -49,7 +49,8 @@ def test_what_was_said_comes_out_by_patient_and_reader(plain: Site, tmp_path: Pa
     def speaker(name: str) -> Any:
         def say(patient: str, _: Any) -> dict[str, Any]:
             number = sum(map(ord, patient + name))
-            answer = {**(ANSWER if number % 2 else NO_OPLL), "rating": number % 101}
+            call = number % 2
+            answer = {**(ANSWER if call else NO_OPLL), "rating": 50 * call + number % 51}
             said[patient, name] = answer
             return answer
 
@@ -136,7 +137,7 @@ def two_arms(aided: Site, patients: Cohort) -> Site:
         right = ANSWER if truth[patient] else NO_OPLL
         if shown["aid"] is not None:
             return right
-        return {**right, "rating": 40 + sum(map(ord, patient)) % 20}
+        return {**right, "rating": 40 + 20 * right["call"] + sum(map(ord, patient)) % 20}
 
     for number in (1, 2):
         read_as(aided, number, say)
@@ -176,7 +177,7 @@ def test_arms_that_cannot_be_compared_are_exported_and_the_reason_is_told(
     two_arms: Site, tmp_path: Path, phantom: PhantomCohort
 ) -> None:
     labels = tmp_path / "labels.csv"
-    labels.write_text(phantom.labels.read_text().replace(",OPLL,", ",DSS,"))
+    labels.write_text(phantom.labels.read_text().replace(",DSS,", ",OPLL,"))
     (tmp_path / "aided-against-unaided.json").write_text("{}")
     exported = export_study(two_arms.store, tmp_path, labels=labels)
     assert isinstance(exported.comparison, str)

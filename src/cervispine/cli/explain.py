@@ -102,6 +102,7 @@ def explain(
     try:
         with progress("explaining") as report:
             for number, study in enumerate(chosen, start=1):
+                report(number - 1, len(chosen))
                 name = f"{number:04d}"
                 try:
                     heatmap = classifier.explain(study, method=method)
@@ -114,7 +115,7 @@ def explain(
                 if dicom:
                     write_results(heatmap, out / name)
                 rows += _rows(name, study.patient, heatmap)
-                report(number, len(chosen))
+            report(len(chosen), len(chosen))
     finally:
         # What was finished before an interruption has its rows.
         write_text(out / "peaks.csv", csv_text(COLUMNS, rows, printed=ROUNDED))
