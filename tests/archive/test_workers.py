@@ -8,12 +8,15 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import CancelledError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cervispine import Loader
 from cervispine.archive import infer_archive, workers
+from cervispine.archive.store import Store
 from cervispine.exceptions import MissingExtraError, ResourceError
 from cervispine.phantom import PhantomCohort
 
@@ -68,6 +71,30 @@ def test_workers_that_die_and_hang_and_are_killed(
         )  # fmt: skip
     assert serial.account.done == 7
     assert published(run.folder).items() <= published(serial.folder).items()
+
+
+class Answered:
+    """A piece of work that was done, by a worker that died before its answer was fetched."""
+
+    status = "finished"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def result(self) -> None:
+        raise self.error
+
+
+def test_a_worker_that_dies_with_its_answer_is_lost_like_any_other(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.prepare()
+    state = SimpleNamespace(address="", name="")
+    for error in (distributed.KilledWorker("read", state, 0), CancelledError()):
+        piece = workers._Piece([("stamp", None)])  # type: ignore[list-item]
+        workers._take(Answered(error), piece, store)  # type: ignore[arg-type]
+        assert (len(piece.studies), piece.losses) == (1, 1), "is handed out again"
+    with pytest.raises(ZeroDivisionError):
+        workers._take(Answered(ZeroDivisionError()), piece, store)  # type: ignore[arg-type]
 
 
 def test_the_workers_of_a_scheduler_that_runs_already(

@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
@@ -57,6 +57,9 @@ READERS = (
 
 @settings(max_examples=600)
 @given(st.sampled_from(KEYWORDS), st.sampled_from(VRS), contents, st.booleans())
+@example("EchoTime", None, b"0_0", False)
+@example("EchoTrainLength", "IS", b"1_0", True)
+@example("EchoTrainLength", "IS", b"1_0\\2", True)
 def test_plain_values_are_those_of_pydicom(
     keyword: str, vr: str | None, content: bytes, little: bool
 ) -> None:

@@ -11,7 +11,8 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -195,23 +196,22 @@ def _take(future: Future[Any], piece: _Piece, store: Store) -> None:
     """Take what a piece came to, and leave in it what was lost with its worker."""
     from distributed import KilledWorker
 
-    error = future.exception() if future.status == "error" else None
-    if future.status == "finished":
-        store.remember(future.result())
-        piece.studies = []
-    elif error is None or isinstance(error, KilledWorker):
-        # What is done of it is found, not read again. Each death leaves a mark on one study, and
-        # a study with enough of them is set aside, so that a piece comes to an end.
-        traces = sum(
-            len(store.attempts(stamp)) + (store.quarantined(stamp) is not None)
-            for stamp, _ in piece.studies
-        )
-        piece.losses = 0 if traces > piece.traces else piece.losses + 1
-        piece.traces = traces
-        if piece.losses > LOSSES:
-            raise _missing("workers die before they read anything")
-    else:
-        raise error
+    if future.status in ("finished", "error"):
+        # A worker may die when it has finished and before its answer was fetched.
+        with suppress(KilledWorker, CancelledError):
+            store.remember(future.result())
+            piece.studies = []
+            return
+    # What is done of it is found, not read again. Each death leaves a mark on one study, and a
+    # study with enough of them is set aside, so that a piece comes to an end.
+    traces = sum(
+        len(store.attempts(stamp)) + (store.quarantined(stamp) is not None)
+        for stamp, _ in piece.studies
+    )
+    piece.losses = 0 if traces > piece.traces else piece.losses + 1
+    piece.traces = traces
+    if piece.losses > LOSSES:
+        raise _missing("workers die before they read anything")
 
 
 def _pieces(studies: Sequence[Stamped], threads: int) -> deque[_Piece]:

@@ -196,8 +196,9 @@ def numbers_of(elements: Elements, keyword: str) -> tuple[float, ...]:
 
 
 def _number(value: Any) -> float:
-    # Python reads 1_0 as ten, DICOM does not.
-    if isinstance(value, str) and "_" in value:
+    # Python reads 1_0 as ten, DICOM does not; numbers of pydicom know the text they were.
+    text = getattr(value, "original_string", value)
+    if isinstance(text, str) and "_" in text:
         raise ValueError
     # Minus zero is zero, so that equal numbers are written alike.
     return float(value) + 0.0
