@@ -11,6 +11,7 @@ import time
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,29 @@ def test_the_workers_of_a_scheduler_that_runs_already(
     assert published(run.folder) == published(serial.folder)
     for name in ("predictions.csv", "manifest.json"):
         assert (run.folder / name).read_bytes() == (serial.folder / name).read_bytes()
+
+
+def test_what_a_scheduler_cancels_is_handed_out_again(
+    model: Path, archive: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait, cancelled = distributed.wait, []
+
+    def wait_after_a_cancellation(futures: list[Any], **options: Any) -> Any:
+        if not cancelled:
+            cancelled.append(futures[0].key)
+            futures[0].client.cancel(futures[:1])
+        return wait(futures, **options)
+
+    monkeypatch.setattr(distributed, "wait", wait_after_a_cancellation)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        run = infer_archive(
+            model, archive.dicom, out=tmp_path / "run", progress=False,
+            scheduler=cluster.scheduler_address,
+        )  # fmt: skip
+    assert cancelled
+    assert run.account.done == len(published(run.folder)) == 7
 
 
 def test_a_scheduler_without_workers_is_not_waited_for(

@@ -171,11 +171,10 @@ def hand_out(
             while waiting and len(running) < 2 * max(threads, 1):
                 piece = waiting.popleft()
                 running[_submit(client, reading, piece)] = piece
-            try:
-                ended = wait(list(running), timeout=0.5, return_when="FIRST_COMPLETED").done
-            except TimeoutError:
-                continue
-            for future in ended:
+            # A scheduler that is restarted cancels what it had.
+            with suppress(TimeoutError, CancelledError):
+                wait(list(running), timeout=0.5, return_when="FIRST_COMPLETED")
+            for future in [each for each in running if each.status != "pending"]:
                 piece = running.pop(future)
                 before = len(piece.studies)
                 _take(future, piece, store)
