@@ -75,12 +75,14 @@ def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
 # Of three processes one has no image of the last batch, which has two.
 @pytest.mark.parametrize("count", [2, 3])
 def test_several_processes_do_what_one_does(
-    tmp_path: Path, alone: dict[str, Any], count: int
+    tmp_path: Path, script: ModuleType, alone: dict[str, Any], count: int
 ) -> None:
     found = answers(tmp_path, "fit", count)
     assert all(each == found[0] for each in found)
-    # In twice the digits the same but for rounding: what differs in float32 is rounding too.
-    for precision, allowed in (("False", 1e-5), ("True", 1e-10)):
+    # In twice the digits the same but for rounding: what differs in float32 is rounding too. AdamW
+    # divides a gradient by its own size, so the rounding of one near zero may move a weight by
+    # part of a step; how much depends on the processor.
+    for precision, allowed in (("False", script.RECIPE.learning_rate), ("True", 1e-10)):
         mine, own = found[0][precision], alone[precision]
         assert largest_difference(mine, own) <= allowed
         for epoch, wanted in zip(mine["history"], own["history"], strict=True):
