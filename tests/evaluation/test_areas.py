@@ -256,6 +256,7 @@ def test_what_cannot_be_judged_is_refused(truth, scores, code):
         {"confidence": 1.0},
         {"method": "wald"},
         {"method": "bootstrap", "resamples": 0},
+        {"method": "bootstrap", "resamples": 1},
         {"method": "bootstrap", "seed": -1},
         {"method": "bootstrap", "seed": 0.5},
     ],
@@ -263,6 +264,33 @@ def test_what_cannot_be_judged_is_refused(truth, scores, code):
 def test_parameters_that_cannot_be_meant_are_refused(arguments):
     with pytest.raises(UsageError):
         auc([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.6], **arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "paired DeLong"),
+        ({"alternative": "greater"}, "paired DeLong, one-sided (greater)"),
+        ({"alternative": "less"}, "paired DeLong, one-sided (less)"),
+        ({"margin": 0.1}, "paired DeLong, non-inferiority with margin 0.1, one-sided"),
+    ],
+)
+def test_a_one_sided_test_is_called_one(study, options, said):
+    result = compare_aucs(study["label"], study["resnet34"], study["resnet50"], **options)
+    assert result.method == said
+
+
+@pytest.mark.parametrize(
+    ("scores", "groups", "reason"),
+    [
+        ([3, 2.5, 1, 0.5], [0, 1, 0, 2], "one cluster holds all of a class"),
+        ([3, 2.5, 1, 0.5], [0, 0, 1, 1], "the clusters do not scatter"),
+        ([1, 1, 1, 1], [0, 0, 1, 1], "all scores equal"),
+    ],
+)
+def test_it_is_said_why_an_area_of_clustered_cases_has_no_interval(scores, groups, reason):
+    with pytest.warns(StatisticsWarning, match=f"not estimable: {reason}"):
+        assert auc([1, 0, 1, 0], scores, groups=groups).low is None
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,23 @@ def test_raters_who_do_not_differ_have_the_interval_of_one_case_a_cluster(right)
     assert whole.low == paired_difference(np.ones(30), np.zeros(30)).low < 1.0
 
 
+@pytest.mark.parametrize("cases", [49, 98, 103])
+def test_one_cluster_is_one_trial_whatever_rounding_leaves(cases):
+    first = np.arange(cases) == 0
+    result = clustered_difference(first, np.zeros(cases, bool), np.zeros(cases, np.int64))
+    wanted = paired_difference([1], [1])
+    assert (result.low, result.high) == (wanted.low, wanted.high)
+    assert result.low < result.value < result.high
+    assert "do not scatter" in result.note
+
+
+def test_clusters_alike_but_for_rounding_do_not_scatter():
+    first = np.tile(np.arange(49) == 0, 6)
+    result = clustered_difference(first, np.zeros_like(first), np.repeat(np.arange(6), 49))
+    assert result.statistic is None
+    assert result.low < result.value < result.high
+
+
 def test_a_clustered_comparison_allows_for_clusters(columns):
     data = columns("clustered")
     cases = [f"case {place}" for place in range(len(data["label"]))]

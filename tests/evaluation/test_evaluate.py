@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cervispine.evaluation import Evaluator
+from cervispine.evaluation import Evaluator, proportion
 from cervispine.exceptions import MismatchedCasesError, StatisticsWarning
 
 
@@ -49,6 +49,38 @@ def test_clusters_that_are_all_right_still_have_an_interval():
     result = Evaluator().evaluate(truth, scores, threshold=0.5, groups=groups)
     assert result.sensitivity.value == 1
     assert result.sensitivity.low == pytest.approx(0.3424, abs=1e-3)  # Wilson, 2 of 2
+
+
+@pytest.mark.filterwarnings("ignore:.*AUC")
+def test_clusters_that_are_all_alike_still_have_an_interval():
+    # Of each patient one image is called right and one wrong.
+    truth, scores = [1, 1] * 20 + [0, 0] * 20, [0.6, 0.4] * 40
+    groups = [place // 2 for place in range(80)]
+    result = Evaluator().evaluate(truth, scores, threshold=0.5, groups=groups)
+    wanted = proportion(10, 20)
+    for rate in (result.sensitivity, result.specificity):
+        assert (rate.value, rate.n, rate.method) == (0.5, 40, "Wilson of the clusters")
+        assert (rate.low, rate.high) == pytest.approx((wanted.low, wanted.high))
+
+
+@pytest.mark.filterwarnings("ignore:.*AUC")
+def test_one_cluster_that_holds_a_class_is_one_trial():
+    truth, scores = [1] * 5 + [0] * 9, [0.9, 0.8, 0.7, 0.1, 0.2, *[0.1] * 8, 0.6]
+    groups = ["p"] * 5 + [f"n{place}" for place in range(9)]
+    result = Evaluator().evaluate(truth, scores, threshold=0.5, groups=groups)
+    assert result.sensitivity.value == 0.6
+    assert result.sensitivity.low < 0.15 < 0.9 < result.sensitivity.high
+
+
+@pytest.mark.filterwarnings("ignore:.*AUC")
+@pytest.mark.parametrize(("sure", "value"), [(1.0, 0.0), (0.7, 0.09)])
+def test_a_brier_score_that_no_resample_changes_has_an_interval(sure, value):
+    truth = [1] * 20 + [0] * 30
+    scores = [sure if label else 1 - sure for label in truth]
+    brier = Evaluator().evaluate(truth, scores, threshold=0.5).brier
+    assert brier.value == pytest.approx(value)
+    assert brier.method == "Wilson of the cases"
+    assert brier.low <= brier.value < brier.value + 0.05 < brier.high
 
 
 def test_no_positive_call_leaves_the_ppv_undefined(study):

@@ -71,6 +71,19 @@ def test_pairs_equal_r(comparison, expected):
             assert limits == pytest.approx(wanted["tango"], abs=1e-5)
 
 
+def test_every_interval_has_the_confidence_that_was_asked_for(
+    truth_by_patient, scores_by_patient, readers, comparison
+):
+    narrow = Evaluator(confidence=0.5).compare(
+        truth_by_patient, scores_by_patient, readers, thresholds=0.5
+    )
+    pairs = [(narrow.agreement.fleiss, comparison.agreement.fleiss)]
+    pairs += zip(narrow.agreement.pairs.values(), comparison.agreement.pairs.values(), strict=True)
+    for half, most in pairs:
+        assert half.value == most.value
+        assert most.low < half.low < half.high < most.high
+
+
 def test_each_endpoint_is_a_family_of_its_own(comparison):
     from statsmodels.stats.multitest import multipletests
 
@@ -353,6 +366,7 @@ def test_one_class_is_refused(truth_by_patient, scores_by_patient, readers):
         ({"confidence": 95}, {}),
         ({"correction": "none"}, {}),
         ({"resamples": 0}, {}),
+        ({"resamples": 99}, {}),
         ({"resamples": 10.5}, {}),
         ({"seed": -1}, {}),
         ({}, {"scores": {}}),

@@ -50,6 +50,18 @@ def test_one_sided_tests_and_a_margin(cohorts):
             compare_independent_aucs(*cohorts, **fault)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"alternative": "less"}, ", one-sided (less)"),
+        ({"margin": 0.1}, ", non-inferiority with margin 0.1, one-sided"),
+    ],
+)
+def test_a_one_sided_test_is_called_one(cohorts, options, said):
+    two_sided = compare_independent_aucs(*cohorts)
+    assert compare_independent_aucs(*cohorts, **options).method == two_sided.method + said
+
+
 def test_changing_places_changes_the_sign(cohorts):
     one, other = (
         compare_independent_aucs(*cohorts),

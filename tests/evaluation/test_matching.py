@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_curve
 
-from cervispine.evaluation import Evaluator, ReaderTable
+from cervispine.evaluation import Evaluator, ReaderTable, paired_difference
 
 
 @pytest.fixture
@@ -108,6 +108,20 @@ def test_rates_that_no_resample_changes_have_the_limits_of_a_fixed_threshold(err
     assert point.difference.low < point.difference.high
     assert "no resample changes" in point.difference.note
     assert any(note.startswith("m - R, sensitivity: no resample") for note in result.notes)
+
+
+def test_rates_that_no_resample_changes_count_clusters_and_not_cases():
+    truth = {f"P{place}": int(place < 60) for place in range(120)}
+    perfect = {p: label + 0.001 * place for place, (p, label) in enumerate(truth.items())}
+    patients = {case: place // 20 for place, case in enumerate(truth)}
+    arguments = (truth, {"m": perfect}, table_of(truth))
+    alone = Evaluator().compare(*arguments, thresholds=0.9).at_readers_points[0].difference
+    result = Evaluator().compare(*arguments, thresholds=0.9, groups=patients)
+    point = result.at_readers_points[0].difference
+    wanted = paired_difference(np.ones(3), np.ones(3))
+    assert (point.low, point.high) == (wanted.low, wanted.high)
+    assert point.n == alone.n == 60
+    assert point.low < alone.low
 
 
 def test_a_model_that_orders_like_the_reader_differs_by_nothing(truth_by_patient, calls_only):

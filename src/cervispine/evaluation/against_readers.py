@@ -22,7 +22,7 @@ from cervispine.evaluation.checking import (
 )
 from cervispine.evaluation.covariances import FigureCovariance, Measure, figures_and_covariance
 from cervispine.evaluation.delong import ZERO_VARIANCE
-from cervispine.evaluation.results import Difference, with_warning
+from cervispine.evaluation.results import Difference, hypothesis_in_words, with_warning
 from cervispine.exceptions import EvaluationError
 
 __all__ = ["model_against_readers"]
@@ -170,7 +170,7 @@ def _random_readers(
     t = (value + margin) / error
     half = float(stdtrit(df, (1 + confidence) / 2)) * error
     p_value = float(stdtr(df, -t) if margin else 2 * stdtr(df, -abs(t)))
-    method += _margin_in_words(margin)
+    method += hypothesis_in_words(margin)
     return _difference(value, half, t, df, p_value, method, scope, n, note)
 
 
@@ -189,12 +189,8 @@ def _fixed_readers(
     z = (value + margin) / error
     half = float(ndtri((1 + confidence) / 2)) * error
     p_value = float(ndtr(-z) if margin else 2 * ndtr(-abs(z)))
-    method += _margin_in_words(margin)
+    method += hypothesis_in_words(margin)
     return _difference(value, half, z, None, p_value, method, scope, n, "")
-
-
-def _margin_in_words(margin: float) -> str:
-    return f", non-inferiority with margin {margin:g}, one-sided" if margin else ""
 
 
 def _difference(

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cervispine.evaluation.checking import (
+    Scores,
     as_groups,
     as_scores,
     check_confidence,
@@ -21,7 +22,12 @@ from cervispine.evaluation.checking import (
 )
 from cervispine.evaluation.delong import ZERO_VARIANCE, Placements, placements
 from cervispine.evaluation.resampling import bootstrap_areas
-from cervispine.evaluation.results import Difference, Estimate, with_warning
+from cervispine.evaluation.results import (
+    Difference,
+    Estimate,
+    hypothesis_in_words,
+    with_warning,
+)
 
 __all__ = [
     "auc",
@@ -136,7 +142,7 @@ def estimate_auc(
         note = f"{caution}the classes are parted completely, so the interval is an exact bound"
         return Estimate(area, low, high, "exact bound", labels.size, note)
     if not variance > ZERO_VARIANCE:
-        reason = "one case in a class" if np.isnan(variance) else "all scores equal"
+        reason = _no_variance(values, clusters, undefined=bool(np.isnan(variance)))
         note = f"{caution}the interval is not estimable: {reason}"
         return Estimate(area, None, None, "interval not estimable", labels.size, note)
     clustered = "" if clusters is None else ", clustered (Obuchowski)"
@@ -240,9 +246,9 @@ def estimate_auc_difference(
     value = float(placed.areas[0] - placed.areas[1])
     variance = float(contrast.covariance()[0, 0])
     name = "paired DeLong" if groups is None else "paired DeLong, clustered (Obuchowski)"
+    name += hypothesis_in_words(margin, alternative)
     scope = "cases like these, these two raters"
     if margin > 0:
-        name += f", non-inferiority with margin {margin:g}"
         alternative = "greater"
     if variance > ZERO_VARIANCE:
         error = float(np.sqrt(variance))
@@ -285,6 +291,13 @@ def _without_variance(
     lone = min(placed.positive.shape[1], placed.negative.shape[1]) < 2 and low is None
     p_value = 1.0 if first == second and margin == 0 and not lone else None
     return Difference(first - second, low, high, None, None, p_value, name, scope, n, note)
+
+
+def _no_variance(scores: Scores, groups: NDArray[np.int64] | None, *, undefined: bool) -> str:
+    """Return why an area between 0 and 1 has no variance."""
+    if undefined:
+        return "one case in a class" if groups is None else "one cluster holds all of a class"
+    return "all scores equal" if np.unique(scores).size == 1 else "the clusters do not scatter"
 
 
 def _disjoint_pairs(placed: Placements) -> int:

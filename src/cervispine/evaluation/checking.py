@@ -39,6 +39,9 @@ Binary: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float64]
 Checked = TypeVar("Checked", bound=np.generic)
 
+# With fewer, a limit of a 95 % interval rests on a draw or two.
+FEWEST_RESAMPLES = 100
+
 
 def as_binary(values: ArrayLike, name: str) -> Binary:
     """Return 0/1 values as int64 of shape (cases,), or refuse them.
@@ -266,8 +269,8 @@ def check_margin(margin: float, alternative: str = "two-sided") -> None:
 
 
 def check_bootstrap(resamples: int, seed: int) -> None:
-    """Refuse less than one resample, and a seed that is no whole number from 0."""
-    for value, least, name in ((resamples, 1, "resamples"), (seed, 0, "seed")):
+    """Refuse too few resamples, and a seed that is no whole number from 0."""
+    for value, least, name in ((resamples, FEWEST_RESAMPLES, "resamples"), (seed, 0, "seed")):
         if not isinstance(value, (int, np.integer)) or value < least:
             raise UsageError(
                 f"a whole number from {least} is needed, got {value!r}",

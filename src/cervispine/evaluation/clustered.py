@@ -10,6 +10,9 @@ from cervispine.evaluation.results import Difference
 
 __all__ = ["clustered_difference"]
 
+# Rounding leaves about 1e-16 of the squares where nothing scatters.
+_ZERO = 1e-12
+
 
 def clustered_difference(
     first: NDArray[np.bool_],
@@ -32,7 +35,8 @@ def clustered_difference(
     Returns
     -------
     Difference
-        Where the clusters do not scatter at all, with the limits of one case a cluster.
+        Where there is one cluster, or they do not scatter at all, with the limits of one case a
+        cluster.
 
     Notes
     -----
@@ -57,8 +61,8 @@ def clustered_difference(
     scope = "patients like these, these two raters"
     method = f"normal, {clusters} clusters (Obuchowski 1998)"
     scatter = float(np.sum((sums - sizes * value) ** 2))
-    if scatter == 0:
-        # Nowhere a difference, or everywhere the whole: the clusters are the trials.
+    if clusters < 2 or scatter <= _ZERO * max(1.0, float(np.sum(sums**2))):
+        # One cluster, or everywhere the same difference: the clusters are the trials.
         gain = round(value * clusters)
         counts = PairedCounts(clusters - abs(gain), max(gain, 0), max(-gain, 0), 0)
         score = difference_of_counts(counts, confidence=confidence)

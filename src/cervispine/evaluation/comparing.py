@@ -105,7 +105,7 @@ def compare_models(
     return tuple(_corrected(pairs, settings.correction))
 
 
-def measure_agreement(models: Raters, readers: Raters) -> Agreement:
+def measure_agreement(models: Raters, readers: Raters, confidence: float) -> Agreement:
     """Kappas of the readers' calls, and Cochran's Q over all raters' correctness."""
     calls = {name: reader.calls for name, reader in readers.items() if reader.calls is not None}
     raters = [rater for rater in (*models.values(), *readers.values()) if rater.calls is not None]
@@ -114,11 +114,11 @@ def measure_agreement(models: Raters, readers: Raters) -> Agreement:
     if len(calls) > 1:
         for (first, a), (second, b) in combinations(calls.items(), 2):
             try:
-                pairs[first, second] = estimate_cohen_kappa(a, b)
+                pairs[first, second] = estimate_cohen_kappa(a, b, confidence=confidence)
             except EvaluationError:  # both call every case alike: agreement has no measure
                 continue
         try:
-            fleiss = estimate_fleiss_kappa(np.stack(list(calls.values())))
+            fleiss = estimate_fleiss_kappa(np.stack(list(calls.values())), confidence=confidence)
         except EvaluationError:
             fleiss = None
     right = [rater.right for rater in raters]

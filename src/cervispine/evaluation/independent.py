@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from cervispine.evaluation.areas import estimate_auc
 from cervispine.evaluation.checking import check_confidence, check_margin, checked_pair, choose
 from cervispine.evaluation.delong import ZERO_VARIANCE, placements
-from cervispine.evaluation.results import Difference, with_warning
+from cervispine.evaluation.results import Difference, hypothesis_in_words, with_warning
 
 __all__ = ["compare_independent_aucs"]
 
@@ -84,22 +84,21 @@ def compare_independent_aucs(
         variances.append(float(placed.covariance()[0, 0]))
         sizes.append(labels.size)
     value, n = areas[0] - areas[1], sum(sizes)
+    method = _METHOD + hypothesis_in_words(margin, alternative)
     if not min(variances) > ZERO_VARIANCE:
         notes = [estimate_auc(*sample).note for sample in samples]
         reason = "; ".join(note for note in notes if note)
         note = f"the difference has no interval and no test: {reason}"
         return with_warning(
-            Difference(value, None, None, None, None, None, _METHOD, _SCOPE, n, note)
+            Difference(value, None, None, None, None, None, method, _SCOPE, n, note)
         )
     variance = sum(variances)
     df = variance**2 / sum(v**2 / (size - 1) for v, size in zip(variances, sizes, strict=True))
     error = variance**0.5
     t = (value + margin) / error
     half = float(stdtrit(df, (1 + confidence) / 2)) * error
-    method = _METHOD
     if margin:
         alternative = "greater"
-        method += f", non-inferiority with margin {margin:g}"
     p_value = float(
         2 * stdtr(df, -abs(t))
         if alternative == "two-sided"

@@ -90,7 +90,7 @@ def compare_raters(
         between_models=comparing.compare_models(models, clusters, settings),
         at_readers_points=compare_at_readers_points(models, people, clusters, settings),
         strata=by_stratum,
-        agreement=comparing.measure_agreement(models, people),
+        agreement=comparing.measure_agreement(models, people, settings.confidence),
         patients_left_out=readers.dropped,
         confidence=settings.confidence,
         correction=settings.correction,

@@ -20,6 +20,7 @@ from cervispine.evaluation.comparison import ModelAtReadersPoint
 from cervispine.evaluation.delong import RankedCounts, ranked_counts
 from cervispine.evaluation.paired import PairedCounts, difference_of_counts
 from cervispine.evaluation.performance import Evaluation
+from cervispine.evaluation.resampling import NO_WIDTH
 from cervispine.evaluation.results import Estimate
 from cervispine.evaluation.settings import Settings
 
@@ -95,7 +96,7 @@ def compare_at_readers_points(
             drawn[key].append(own - theirs)
     observed = matching.rates(np.ones((1, truth.size), dtype=np.int64))
     return tuple(
-        _compared(key, truth, observed[key], np.concatenate(drawn[key]), settings)
+        _compared(key, truth, groups, observed[key], np.concatenate(drawn[key]), settings)
         for key in matching.keys
     )
 
@@ -142,6 +143,7 @@ class _Matching:
 def _compared(
     key: _Key,
     truth: Binary,
+    groups: NDArray[np.int64] | None,
     observed: tuple[Scores, Scores, Scores],
     resampled: Scores,
     settings: Settings,
@@ -149,13 +151,15 @@ def _compared(
     """Put the difference of the cases as they are together with its interval."""
     endpoint, model, reader = key
     at, own, theirs = (float(rate[0]) for rate in observed)
-    cases = int((truth == (1 if endpoint == "sensitivity" else 0)).sum())
+    among = truth == (1 if endpoint == "sensitivity" else 0)
+    cases = int(among.sum())
     tail = (1 - settings.confidence) / 2
     low, high = (float(limit) for limit in np.quantile(resampled, [tail, 1 - tail]))
     method = f"bootstrap percentile, {resampled.size} resamples, seed {settings.seed}"
     estimate = Estimate(own - theirs, low, high, method, cases)
-    if low == high:
-        estimate = _bound(own - theirs, cases, settings.confidence)
+    if high - low < NO_WIDTH:
+        units = cases if groups is None else len(np.unique(groups[among]))
+        estimate = _bound(own - theirs, cases, units, settings.confidence)
     return ModelAtReadersPoint(
         model=model,
         reader=reader,
@@ -184,10 +188,13 @@ def _matched(rising: Counts, falling: Counts, wanted: Counts) -> Scores:
     return between
 
 
-def _bound(value: float, cases: int, confidence: float) -> Estimate:
-    """Return a difference that no resample changes, with the score test's limits."""
-    gain = round(value * cases)
-    counts = PairedCounts(cases - abs(gain), max(gain, 0), max(-gain, 0), 0)
+def _bound(value: float, cases: int, units: int, confidence: float) -> Estimate:
+    """Return a difference that no resample changes, with the score test's limits.
+
+    The independent units are the cases, or the clusters that hold them.
+    """
+    gain = round(value * units)
+    counts = PairedCounts(units - abs(gain), max(gain, 0), max(-gain, 0), 0)
     score = difference_of_counts(counts, confidence=confidence)
     note = "no resample changes the difference, so its limits are those of a fixed threshold"
     return Estimate(value, score.low, score.high, "Tango score interval", cases, note)

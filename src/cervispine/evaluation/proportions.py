@@ -9,7 +9,7 @@ from cervispine.evaluation.checking import check_confidence, choose
 from cervispine.evaluation.results import Estimate
 from cervispine.exceptions import EvaluationError
 
-__all__ = ["proportion"]
+__all__ = ["proportion", "wilson_limits"]
 
 _NAMES = {"wilson": "Wilson", "clopper-pearson": "Clopper-Pearson"}
 
@@ -59,7 +59,7 @@ def proportion(
             where="successes, trials",
             code="COUNTS_INVALID",
         )
-    limits = _wilson if method == "wilson" else _clopper_pearson
+    limits = wilson_limits if method == "wilson" else _clopper_pearson
     low, high = limits(int(successes), int(trials), (1 - confidence) / 2)
     return Estimate(successes / trials, low, high, _NAMES[method], int(trials))
 
@@ -67,7 +67,12 @@ def proportion(
 # scipy.stats.binomtest has the same limits; importing it would take as long as a comparison.
 
 
-def _wilson(successes: int, trials: int, tail: float) -> tuple[float, float]:
+def wilson_limits(successes: float, trials: int, tail: float) -> tuple[float, float]:
+    """Return Wilson's limits; the sum of values from 0 to 1 may stand for the successes.
+
+    No values from 0 to 1 of the same mean scatter more than those that are 0 or 1, so the
+    limits are then on the safe side.
+    """
     from scipy.special import ndtri
 
     z = float(ndtri(1 - tail))

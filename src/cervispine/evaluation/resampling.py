@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import Binary, Scores, check_bootstrap
 
-__all__ = ["bootstrap_areas", "bootstrap_ratios"]
+__all__ = ["NO_WIDTH", "bootstrap_areas", "bootstrap_ratios"]
 
 Counts: TypeAlias = NDArray[np.int64]
+
+# An interval is at least so wide where resamples differ by more than rounding.
+NO_WIDTH = 1e-12
 
 # Resamples are drawn in blocks of about this many counts, to bound the memory.
 _BLOCK = 2_000_000
@@ -33,7 +36,7 @@ def bootstrap_areas(
     Raises
     ------
     UsageError
-        Fewer than one resample, or a seed that is no whole number from 0.
+        Fewer than 100 resamples, or a seed that is no whole number from 0.
     """
     check_bootstrap(resamples, seed)
     generator = np.random.default_rng(seed)

@@ -16,6 +16,7 @@ __all__ = [
     "Test",
     "format_interval",
     "format_p_value",
+    "hypothesis_in_words",
     "json_fields",
     "json_ready",
     "with_warning",
@@ -157,6 +158,13 @@ def format_p_value(p_value: float | None) -> str:
     if p_value < 0.0001:
         return "p < 0.0001"
     return f"p = {p_value:.4f}" if p_value < 0.01 else f"p = {p_value:.3f}"
+
+
+def hypothesis_in_words(margin: float, alternative: str = "two-sided") -> str:
+    """Return what a method says of its hypothesis, where that is not the two-sided one of none."""
+    if margin > 0:
+        return f", non-inferiority with margin {margin:g}, one-sided"
+    return "" if alternative == "two-sided" else f", one-sided ({alternative})"
 
 
 def json_fields(value: Any, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
