@@ -7,9 +7,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 
 from cervispine import OPLLClassifier, Preprocessor
+from cervispine.experiment import PRESETS
 from cervispine.phantom import PhantomCohort
 
 Run = Callable[..., tuple[int, str, str]]
@@ -77,6 +79,28 @@ def test_train_and_predict(run: Run, phantom: PhantomCohort, tmp_path: Path) -> 
     assert out.startswith("24 patients: 10 positive, 14 negative")
     saved = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
     assert saved["schema"] == "cervispine/comparison"
+
+
+def test_train_takes_images_and_training_from_a_preset(
+    run: Run, phantom: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = attrs.evolve(
+        PRESETS["quick"],
+        preprocessor={"size": (64, 64), "spacing": 2.0},
+        classifier={"epochs": 2, "batch_size": 7, "learning_rate": 0.002},
+    )
+    monkeypatch.setitem(PRESETS, "quick", small)
+    command = ("train", phantom.dicom, "--labels", phantom.labels, "--backbone", "resnet34")
+    # A name that is none is refused before anything is read.
+    code, _, err = run(*command[:1], "nowhere", *command[2:], "--preset", "huge", "--out", tmp_path)
+    assert (code, "the presets are quick, paper" in err) == (2, True)
+    assert run(*command, "--preset", "quick", "--out", tmp_path / "two")[0] == 0
+    assert run(*command, "--preset", "quick", "--epochs", "1", "--out", tmp_path / "one")[0] == 0
+    for name, epochs in (("two", 2), ("one", 1)):
+        model = OPLLClassifier.load(tmp_path / name)
+        assert (model.batch_size, model.learning_rate) == (7, 0.002)
+        assert model.preprocessor_.size == (64, 64)
+        assert len(model.history_) == epochs
 
 
 @pytest.mark.parametrize(

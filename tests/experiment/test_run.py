@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pydicom
@@ -16,7 +17,7 @@ import pytest
 
 from cervispine import run_experiment
 from cervispine.exceptions import DataError, LoadError, UsageError
-from cervispine.experiment import PRESETS, Experiment
+from cervispine.experiment import PRESETS, Experiment, Preset
 from cervispine.phantom import PhantomCohort
 from cervispine.reporting import write_report
 
@@ -346,3 +347,42 @@ def test_two_studies_of_a_patient_are_refused(phantom: PhantomCohort, tmp_path: 
         image.save_as(folder / f"again-{path.name}")
     with pytest.raises(DataError, match="PATIENT_REPEATED"):
         run(phantom, tmp_path / "run", data=data)
+
+
+def test_a_preset_of_ones_own(phantom: PhantomCohort, tmp_path: Path) -> None:
+    own = Preset(
+        phantom={"n_opll": 10, "n_dss": 14},
+        test=8,
+        preprocessor={"size": (64, 64), "spacing": 2.0},
+        classifier={"epochs": 1, "batch_size": 6, "pooling": "mean"},
+    )
+    finished = run(phantom, tmp_path / "run", preset=own)
+    manifest = json.loads((finished.folder / "manifest.json").read_text())
+    assert manifest["configuration"]["preset"] == "own"
+    assert manifest["classifier"] == own.classifier
+    assert "own, 0" in finished.report.read_text()
+    other = attrs.evolve(own, classifier={**own.classifier, "batch_size": 5})
+    with pytest.raises(UsageError, match="preset_parameters") as mismatch:
+        run(phantom, tmp_path / "run", preset=other, resume=True)
+    assert mismatch.value.code == "RESUME_MISMATCH"
+    run(phantom, tmp_path / "run", preset=own, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"classifier": {"seed": 3}}, "seed by itself"),
+        ({"preprocessor": {"cache": "x"}}, "cache by itself"),
+        ({"classifier": {"epoch": 3}}, "'epoch'"),
+        ({"classifier": {"pretrained": Path("weights")}}, "JSON"),
+        ({"phantom": {}}, "n_opll"),
+        ({"test": 24}, "no part"),
+    ],
+)
+def test_a_preset_that_cannot_be_used_is_refused(
+    phantom: PhantomCohort, tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    own = Preset(phantom={"n_opll": 10, "n_dss": 14}, test=8, preprocessor={}, classifier={})
+    with pytest.raises(UsageError, match=says):
+        run(phantom, tmp_path / "run", preset=attrs.evolve(own, **changes))
+    assert not (tmp_path / "run").exists()

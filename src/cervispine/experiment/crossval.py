@@ -17,7 +17,7 @@ from cervispine.experiment.data import (
 from cervispine.experiment.folder import RunFolder
 from cervispine.experiment.folds import CrossValidation, Fold, Part
 from cervispine.experiment.models import trained_model
-from cervispine.experiment.presets import Preset, find_preset
+from cervispine.experiment.presets import Preset, find_preset, preset_settings
 from cervispine.experiment.tuning import Candidate, candidates_of, tuned
 from cervispine.records import Key
 from cervispine.records.files import write_json, write_text
@@ -38,7 +38,7 @@ def cross_validate(
     labels: str | Path | None = None,
     allow_missing: bool = False,
     backbone: str = "resnet50",
-    preset: str = "quick",
+    preset: str | Preset = "quick",
     folds: int = 5,
     repeats: int = 1,
     stratify: Sequence[str] = (),
@@ -95,7 +95,7 @@ def cross_validate(
         Path(out),
         {
             **source_settings(data, tables, loader=loader, allow_missing=allow_missing, key=secret),
-            "preset": preset,
+            **preset_settings(preset),
             "backbone": backbone,
             "folds": folds,
             "repeats": repeats,

@@ -20,7 +20,7 @@ from cervispine.experiment.data import (
 from cervispine.experiment.folder import RunFolder, read_split, write_split
 from cervispine.experiment.heatmaps import save_heatmaps
 from cervispine.experiment.models import trained_model
-from cervispine.experiment.presets import Preset, find_preset
+from cervispine.experiment.presets import Preset, find_preset, preset_settings
 from cervispine.records import Key
 from cervispine.records.files import write_text
 from cervispine.records.predictions import scores_table
@@ -78,7 +78,7 @@ def run_experiment(
     allow_missing: bool = False,
     readers: str | Path | None = None,
     backbones: Sequence[str] = BACKBONES,
-    preset: str = "quick",
+    preset: str | Preset = "quick",
     split: str | Path | None = None,
     stratify: Sequence[str] = (),
     loader: str = "dicom",
@@ -108,7 +108,9 @@ def run_experiment(
     backbones
         Names of installed backbones.
     preset
-        "quick" or "paper".
+        "quick" or "paper", which decide the size of the images and the length of the training;
+        or a :class:`~cervispine.experiment.Preset` of your own. "quick" is for a first look: for
+        a study of patients use "paper" or your own.
     split
         split.csv, ``patient,part``; None to draw one by patient and label.
     stratify
@@ -153,7 +155,7 @@ def run_experiment(
         Path(out),
         {
             **source_settings(data, tables, loader=loader, allow_missing=allow_missing, key=secret),
-            "preset": preset,
+            **preset_settings(preset),
             "backbones": list(backbones),
             "stratify": list(stratify),
             "seed": seed,
