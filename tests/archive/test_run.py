@@ -7,12 +7,15 @@ import json
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import filelock
+import numpy as np
 import pytest
 
 from cervispine import Cohort, Loader, OPLLClassifier
 from cervispine.archive import ArchiveRun, infer_archive, work, workers
+from cervispine.classification import estimator
 from cervispine.exceptions import PixelError, ResourceError, UsageError
 from cervispine.phantom import PhantomCohort
 
@@ -167,6 +170,23 @@ def test_what_content_refuses_is_rejected_for_good(
         assert counts["rejected"] > 0
         assert counts["found"] == counts["done"] + counts["rejected"] + counts["ignored"]
     assert rows(tmp_path / "rejected.csv")[-1]["code"] == "IMAGE_DEGENERATE"
+
+
+def test_a_study_of_which_the_network_makes_no_number_is_set_aside(
+    model: Path, archive: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    margins_of, calls = estimator.margins_of, iter(range(99))
+
+    def no_number(*given: Any) -> Any:
+        return margins_of(*given) * (np.nan if next(calls) == 2 else 1.0)
+
+    monkeypatch.setattr(estimator, "margins_of", no_number)
+    run = infer(model, archive, tmp_path)
+    assert [failed.code for failed in run.account.quarantined] == ["OUTPUT_NOT_FINITE"]
+    assert run.account.done == len(run.predictions) == 6
+    assert np.isfinite([float(row["score"]) for row in rows(tmp_path / "predictions.csv")]).all()
+    monkeypatch.undo()
+    assert infer(model, archive, tmp_path, retry=True).account.done == 7
 
 
 def test_a_file_that_is_gone_is_set_aside(

@@ -16,9 +16,12 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_va
 from sklearn.pipeline import Pipeline
 
 from cervispine import Cohort, Loader, OPLLClassifier, Preprocessor
+from cervispine.classification import estimator
 from cervispine.classification.inputs import validation_part
 from cervispine.classification.parameters import fingerprint, plain_parameters
+from cervispine.classification.training import margins_of
 from cervispine.exceptions import (
+    BackboneContractError,
     BackboneNotFoundError,
     LabelError,
     LeakageError,
@@ -68,6 +71,12 @@ def test_fit_leaves_the_parameters_alone(cohort: Cohort, fitted: OPLLClassifier)
     assert 0 <= fitted.threshold_ <= 1
     record = fitted.record_
     assert record["training_patients"] + record["validation_patients"] == len(cohort)
+    classes = record["training"]["classes"]
+    assert fitted.offset_ == pytest.approx(np.log(classes["OPLL"] / classes["DSS"]))
+    images = fitted.preprocessor_.transform(cohort)
+    margins = margins_of(fitted.module_, images, fitted.device_, 8)
+    expected = (margins + fitted.offset_) / fitted.temperature_
+    assert fitted.decision_function(cohort) == pytest.approx(expected, abs=1e-4)
 
 
 def test_predictions_agree_with_each_other(cohort: Cohort, fitted: OPLLClassifier) -> None:
@@ -248,6 +257,20 @@ def test_numbers_of_numpy_are_numbers(cohort: Cohort, small: Preprocessor, tmp_p
 def test_weights_that_diverge_end_it(cohort: Cohort, small: Preprocessor) -> None:
     with pytest.raises(TrainingError, match="LOSS_NOT_FINITE"):
         quick(small, learning_rate=1e12, batch_size=32, validation=0.5).fit(cohort)
+
+
+@pytest.mark.parametrize("method", ["classify", "predict", "predict_proba", "decision_function"])
+def test_a_network_that_gives_no_number_calls_nobody_negative(
+    cohort: Cohort, fitted: OPLLClassifier, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(estimator, "margins_of", lambda *_: np.array([1.0, np.nan, np.inf]))
+    more = {"allow_training_patients": True} if method == "classify" else {}
+    with pytest.raises(
+        BackboneContractError, match="resnet34 gave no finite answer for 2 of 3"
+    ) as (refusal):
+        getattr(fitted, method)(cohort[:3], **more)
+    assert refusal.value.code == "OUTPUT_NOT_FINITE"
+    assert refusal.value.where == "studies 2, 3, counted from 1"
 
 
 def test_nothing_is_read_of_nothing(fitted: OPLLClassifier) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cervispine import Predictions
-from cervispine.exceptions import MismatchedCasesError
+from cervispine.exceptions import EvaluationError, MismatchedCasesError, UsageError
 from cervispine.records.predictions import scores_table
 from cervispine.records.tables import read_table
 
@@ -39,6 +39,20 @@ def test_at_or_above_the_threshold_is_positive() -> None:
         "3 studies, 2 called OPLL: CT advised for 2; the model is too old to say what it does not "
         "know"
     )
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, -0.01, 1.01])
+def test_what_is_no_probability_is_refused_and_not_called_negative(wrong: float) -> None:
+    with pytest.raises(EvaluationError, match="1 of 3 probabilities") as refusal:
+        predictions(probabilities=np.array([0.2, wrong, 1.0]))
+    assert refusal.value.code == "NOT_PROBABILITIES"
+    assert "canary" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("threshold", [np.nan, np.inf])
+def test_a_threshold_is_a_number(threshold: float) -> None:
+    with pytest.raises(UsageError, match="finite number"):
+        predictions(threshold=threshold)
 
 
 def test_inside_the_band_ct_is_advised_whatever_the_call() -> None:

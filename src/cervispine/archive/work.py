@@ -150,7 +150,9 @@ def _outcome(classifier: OPLLClassifier | Ensemble, study: Study) -> Outcome:
         return _refused("quarantined" if changed else "rejected", error)
     except ResourceError as error:
         return _refused("quarantined", error)
-    except CervispineError:
+    except CervispineError as error:
+        if error.code == "OUTPUT_NOT_FINITE":  # the network's fault with this study alone
+            return _refused("quarantined", error)
         raise
     except Exception as error:
         # Its text may quote a header.

@@ -29,6 +29,7 @@ from cervispine.classification.reading import Reading
 from cervispine.classification.record import training_record, validated
 from cervispine.classification.training import Images, OnEpoch, Recipe, margins_of, train
 from cervispine.classification.weights import start
+from cervispine.exceptions import BackboneContractError
 from cervispine.preprocessing import Preprocessor
 from cervispine.preprocessing.cache import StoredPixels
 from cervispine.progress import progress
@@ -67,7 +68,8 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     patience
         Stop after so many epochs without a better validation loss.
     class_weight
-        "balanced" weighs the classes equally in the loss; None weighs every study equally.
+        "balanced" weighs the classes equally in the loss; None weighs every study equally. What
+        that takes from the probabilities, ``offset_`` gives back.
     augment
         Change the training images a little each time they are seen.
     validation
@@ -92,8 +94,12 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         float32 (n, channels, rows, columns) to logits (n, 2); the weights of the best epoch.
     threshold_ : float
         Probability at or above which a study is called positive: Youden's on the validation part.
+    offset_ : float
+        What is added to the logit of the positive class over the negative one: with balanced
+        classes the log of the odds of the training part, else 0; also 0 of a model that was saved
+        before there were offsets.
     temperature_ : float
-        What logits are divided by.
+        What that logit is divided by then.
     band_ : Band or None
         The probabilities between which neither class is ruled out, so that CT is advised whatever
         the call; None of a model that was saved before there were bands.
@@ -244,6 +250,8 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with within_memory(device):
             self.engine_: Engine = torch_engine(network, preprocessor, device)
             margins = margins_of(self.engine_.network, validation, device, self.batch_size)
+        self.offset_ = trained.offset
+        margins += self.offset_
         probabilities = self._decide(validation.truth, margins)
         self.domain_: Domain | None = Domain.of(studies, pixels, held_out, preprocessor.sequences)
         self.classes_ = np.array([0, 1])
@@ -261,7 +269,17 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with within_memory(self.device_):
             network = engine_of(self).network
             margins = margins_of(network, pixels, self.device_, self.batch_size)
-        return margins / self.temperature_
+        wrong = np.flatnonzero(~np.isfinite(margins)) + 1
+        if wrong.size:
+            # A contract that random images held may break on others.
+            raise BackboneContractError(
+                f"the backbone {self.backbone} gave no finite answer for {wrong.size} of "
+                f"{margins.size} studies",
+                where=f"studies {', '.join(map(str, wrong[:10]))}, counted from 1",
+                advice="read the others without them; float32 overflows less than shorter numbers",
+                code="OUTPUT_NOT_FINITE",
+            )
+        return (margins + self.offset_) / self.temperature_
 
     @property
     def name(self) -> str:
@@ -293,7 +311,7 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Write the network as ONNX beside the saved model, which is saved if need be.
 
         It maps what the preprocessor gives, float32 (n, channels, rows, columns), to logits (n, 2).
-        Temperature and threshold stay in the model.
+        Offset, temperature and threshold stay in the model.
 
         Raises
         ------

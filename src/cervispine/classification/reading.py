@@ -71,7 +71,7 @@ class Reading:
         truth
             0/1, (n,).
         margins
-            (n,): logits of the positive class over the negative one, not yet calibrated.
+            (n,): logits of the positive class over the negative one, with their offset.
 
         Returns
         -------
@@ -122,6 +122,8 @@ class Reading:
         ------
         LeakageError
             The model was fitted on some of them (``LEAKAGE_TRAINING``).
+        BackboneContractError
+            The network gives no finite number for some of them (``OUTPUT_NOT_FINITE``).
 
         Warns
         -----

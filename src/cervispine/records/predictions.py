@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from cervispine.exceptions import MismatchedCasesError
+from cervispine.exceptions import EvaluationError, MismatchedCasesError, UsageError
 from cervispine.records.arrays import read_only_float64
 from cervispine.records.files import write_text
 from cervispine.records.written import csv_text
@@ -58,6 +58,10 @@ class Predictions:
     ------
     MismatchedCasesError
         When there is not one value a patient (``LENGTHS_DIFFER``).
+    EvaluationError
+        A probability is missing or outside 0 to 1 (``NOT_PROBABILITIES``).
+    UsageError
+        The threshold is no finite number.
     """
 
     patients: tuple[str, ...] = attrs.field(repr=lambda ids: f"<{len(ids)} patients>")
@@ -90,6 +94,19 @@ class Predictions:
                     advice="give one value a patient, in their order",
                     code="LENGTHS_DIFFER",
                 )
+        # NaN is never at or above a threshold, and would read as "no OPLL called".
+        wrong = ~((self.probabilities >= 0) & (self.probabilities <= 1))
+        if wrong.any():
+            raise EvaluationError(
+                f"{wrong.sum()} of {len(self)} probabilities are missing or outside 0 to 1",
+                where="probabilities",
+                advice="leave out what has no probability, and say so",
+                code="NOT_PROBABILITIES",
+            )
+        if not np.isfinite(self.threshold):
+            raise UsageError(
+                f"a threshold is a finite number, got {self.threshold!r}", where="threshold"
+            )
 
     def __len__(self) -> int:
         return len(self.patients)
