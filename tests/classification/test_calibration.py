@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from cervispine.classification.calibration import fit_temperature, positive_probability
+from cervispine.classification.calibration import (
+    class_weights,
+    fit_temperature,
+    offset_of,
+    positive_probability,
+)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -15,6 +20,13 @@ def test_finds_the_temperature_that_made_the_data(temperature: float) -> None:
     margins = generator.normal(0, 3, 40_000)
     truth = generator.random(40_000) < expit(margins / temperature)
     assert fit_temperature(truth, margins) == pytest.approx(temperature, rel=0.05)
+
+
+def test_the_offset_is_the_log_of_the_odds_that_the_weights_hid() -> None:
+    truth = np.array([0] * 30 + [1] * 10)
+    assert class_weights(truth, "balanced") == pytest.approx([2 / 3, 2])
+    assert offset_of(class_weights(truth, "balanced")) == pytest.approx(np.log(10 / 30))
+    assert offset_of(class_weights(truth, None)) == 0
 
 
 @given(st.lists(st.floats(-50, 50), min_size=2, max_size=30), st.floats(0.2, 20))

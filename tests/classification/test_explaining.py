@@ -131,7 +131,8 @@ def lamp_classifier(
         classifier.module_ = PooledSlices(Lamp(), slices=5, pooling=pooling)
     classifier.classes_ = np.array([0, 1])
     classifier.device_ = torch.device("cpu")
-    classifier.temperature_, classifier.threshold_, classifier.record_ = 1.0, 0.5, {}
+    classifier.offset_, classifier.temperature_, classifier.threshold_ = 0.0, 1.0, 0.5
+    classifier.record_ = {}
     classifier.band_, classifier.domain_ = None, None
     return classifier
 

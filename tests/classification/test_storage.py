@@ -40,6 +40,7 @@ def test_a_saved_model_reads_as_before(
     assert np.array_equal(again.predict_proba(cohort), fitted.predict_proba(cohort))
     assert again.threshold_ == fitted.threshold_
     assert again.band_ == fitted.band_
+    assert again.offset_ == fitted.offset_
     assert again.history_ == fitted.history_
     assert again.get_params()["learning_rate"] == fitted.learning_rate
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -112,8 +113,9 @@ def test_a_pickle_is_never_opened(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": "other"}, {"version": 3}, {"class": "Classifier"}, {"class_names": ["A", "B"]},
+        {"format": "other"}, {"version": 4}, {"class": "Classifier"}, {"class_names": ["A", "B"]},
         {"parameters": {"backbones": "x"}}, {"threshold": "high"}, {"temperature": float("nan")},
+        {"temperature": 0.0}, {"temperature": -1.0}, {"offset": float("inf")}, {"offset": None},
         {"preprocessing": {"nonsense": 1}}, {"record": 3}, {"band": {"low": 2}},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -127,6 +129,7 @@ def test_a_foreign_configuration_is_refused(folder: Path, changes: dict[str, Any
 def test_a_model_of_version_1_knows_neither_band_nor_domain(folder: Path, cohort: Cohort) -> None:
     config = json.loads((folder / "config.json").read_text()) | {"version": 1}
     del config["band"], config["parameters"]["error_rate"], config["domain_sha256"]
+    del config["offset"]
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "domain.json").unlink()
     old = OPLLClassifier.load(folder)
@@ -140,7 +143,19 @@ def test_a_model_of_version_1_knows_neither_band_nor_domain(folder: Path, cohort
     assert (again.band_, again.domain_) == (None, None)
 
 
-@pytest.mark.parametrize("key", ["band", "domain_sha256"])
+def test_a_model_of_version_2_has_no_offset(
+    folder: Path, fitted: OPLLClassifier, cohort: Cohort
+) -> None:
+    config = json.loads((folder / "config.json").read_text()) | {"version": 2}
+    del config["offset"]
+    (folder / "config.json").write_text(json.dumps(config))
+    old = OPLLClassifier.load(folder)
+    assert old.offset_ == 0 != fitted.offset_
+    margins = fitted.decision_function(cohort) - fitted.offset_ / fitted.temperature_
+    assert old.decision_function(cohort) == pytest.approx(margins)
+
+
+@pytest.mark.parametrize("key", ["band", "domain_sha256", "offset"])
 def test_a_model_of_this_version_without_one_of_them_is_damaged(folder: Path, key: str) -> None:
     config = json.loads((folder / "config.json").read_text())
     del config[key]

@@ -11,9 +11,11 @@ import attrs
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import log_loss
 from torch import nn
 
 from cervispine.classification import state
+from cervispine.classification.calibration import fit_temperature, positive_probability
 from cervispine.classification.checkpoints import has_checkpoint
 from cervispine.classification.training import Epoch, Images, Recipe, margins_of, train
 from cervispine.exceptions import TrainingError
@@ -122,6 +124,34 @@ def test_learns_what_can_be_learnt() -> None:
     unseen = images(40, 3)
     margins = margins_of(net, unseen.pixels, RECIPE.device, 8)
     assert ((margins > 0) == unseen.truth).mean() > 0.85
+
+
+def rare(count: int, seed: int) -> Images:
+    """Return images of which one in ten is positive, and which alone do not tell it."""
+    generator = np.random.default_rng(seed)
+    truth = (np.arange(count) % 10 == 0).astype(np.int64)
+    pixels = generator.normal(size=(count, 1, 4, 4)).astype(np.float32)
+    pixels[truth == 1, :, 0, 0] += 1.5
+    return Images(torch.from_numpy(pixels), truth)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", None])
+def test_probabilities_are_right_where_one_class_is_rare(class_weight: str | None) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        linear = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    validation = rare(2000, 2)
+    recipe = attrs.evolve(RECIPE, class_weight=class_weight, learning_rate=0.03, batch_size=50)
+    trained = train(
+        linear, rare(2000, 1), validation, attrs.evolve(recipe, epochs=10, patience=10),
+        augment=None, report=lambda done, total: None,
+    )  # fmt: skip
+    margins = margins_of(linear, validation.pixels, RECIPE.device, 100) + trained.offset
+    assert positive_probability(margins).mean() == pytest.approx(0.1, abs=0.02)
+    assert fit_temperature(validation.truth, margins) == pytest.approx(1, abs=0.3)
+    # The loss that an epoch is chosen by is that of these probabilities.
+    loss = log_loss(validation.truth, positive_probability(margins))
+    assert trained.history[trained.best_epoch]["loss"] == pytest.approx(loss)
 
 
 def test_seed_decides_and_leaves_the_global_generator_alone() -> None:

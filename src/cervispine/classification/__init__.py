@@ -15,7 +15,7 @@ checkpoints   generations of checkpoints: written whole, verified, found again
 distributed   several processes that train one network
 interruption  Ctrl-C and SIGTERM at the end of a step
 abstention    where a probability decides, and where CT is advised whatever the call
-calibration   logits to probabilities, by the temperature that validation data ask for
+calibration   logits to probabilities, by the odds of the training part and a temperature
 hardware      which device and which precision the machine offers
 explaining    where the evidence for a class lies: Grad-CAM and occlusion
 heatmap       Heatmap: that evidence on the pixels of the series as it was stored

@@ -137,7 +137,8 @@ def _training(config: Record, history: Sequence[Mapping[str, float]]) -> list[st
         f"- Parameters: {escape_markdown(parameters)}.",
         f"- Input: {escape_markdown(settings)}.",
         f"- Threshold {config['threshold']:.4f} (Youden's, on the validation part); temperature "
-        f"{config['temperature']:.3f}.",
+        f"{config['temperature']:.3f}; offset {config.get('offset', 0):.3f}, the log odds that the "
+        "weights of the loss took from the logit.",
         *_unknowing(config),
         f"- cervispine {record['cervispine']}, torch {record['torch']}.",
     ]

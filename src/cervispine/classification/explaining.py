@@ -77,8 +77,8 @@ def _mean(
 ) -> NDArray[np.float32]:
     """Return the mean of the members' maps, each on a scale that all of them share.
 
-    Of occlusion that is the calibrated logit, whose mean decides; the unit of Grad-CAM is each
-    network's own, and its highest value becomes 1.
+    Of occlusion that is the calibrated logit, whose mean decides, and of which differences know no
+    offset; the unit of Grad-CAM is each network's own, and its highest value becomes 1.
     """
     scales = [
         member.temperature_ if method == "occlusion" else max(float(each.max()), 1e-12)

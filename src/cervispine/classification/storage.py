@@ -45,9 +45,9 @@ __all__ = [
 ]
 
 FORMAT = "cervispine/model"
-VERSION = 2
-#: Models of version 1 have neither band nor domain.
-READABLE = (1, 2)
+VERSION = 3
+#: Models of version 1 have neither band nor domain; those of versions 1 and 2 no offset.
+READABLE = (1, 2, 3)
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TRAINED_ON = "trained_on.json"
@@ -84,6 +84,7 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
         "parameters": plain_parameters(classifier, classifier.record_.get("pretrained_sha256", "")),
         "preprocessing": classifier.preprocessor_.settings(),
         "threshold": classifier.threshold_,
+        "offset": classifier.offset_,
         "temperature": classifier.temperature_,
         "band": None if classifier.band_ is None else classifier.band_.to_dict(),
         "record": classifier.record_,
@@ -167,11 +168,14 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
         classifier = kind(**config["parameters"], preprocessor=preprocessor)
         record, class_names = dict(config["record"]), tuple(config["class_names"])
         threshold, temperature = float(config["threshold"]), float(config["temperature"])
+        offset = float(config.get("offset", 0))
         band = None if config.get("band") is None else Band.from_dict(config["band"])
     except (TypeError, ValueError, KeyError, UsageError) as error:
         raise refused(folder, "its configuration is not what this version writes") from error
-    if class_names != classifier.class_names or not np.isfinite([threshold, temperature]).all():
-        raise refused(folder, "its classes or its threshold are not those of this class")
+    if class_names != classifier.class_names:
+        raise refused(folder, "its classes are not those of this class")
+    if not np.isfinite([threshold, offset, temperature]).all() or temperature <= 0:
+        raise refused(folder, "its threshold, offset or temperature cannot be meant")
     _compare_backbone(record)
     network = build_network(classifier, preprocessor)
     network.load_state_dict(_read_weights(folder, config, network.state_dict()))
@@ -179,6 +183,7 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
     classifier.module_ = network.to(classifier.device_).eval()
     classifier.preprocessor_ = preprocessor
     classifier.threshold_ = threshold
+    classifier.offset_ = offset
     classifier.temperature_ = temperature
     classifier.band_ = band
     classifier.classes_ = np.array([0, 1])
@@ -231,6 +236,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     needed |= {"weights_sha256", "trained_on_sha256"}
     if config["version"] > 1:
         needed |= {"band", "domain_sha256"}
+    if config["version"] > 2:
+        needed |= {"offset"}
     missing = needed - set(config)
     if missing:
         raise refused(folder, f"{CONFIG} lacks {sorted(missing)}")

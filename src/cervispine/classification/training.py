@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from cervispine.classification.calibration import positive_probability
+from cervispine.classification.calibration import (
+    class_weights,
+    offset_of,
+    positive_probability,
+)
 from cervispine.classification.distributed import World, current_world
 from cervispine.classification.interruption import Interruption
 from cervispine.classification.state import TrainingState
@@ -131,10 +135,11 @@ OnEpoch = Callable[[Epoch], object]
 
 @attrs.frozen(eq=False)
 class Trained:
-    """What training leaves: the history of every epoch and which of them was kept."""
+    """What training leaves: the history of every epoch, which was kept, what its margins lack."""
 
     history: tuple[dict[str, float], ...]
     best_epoch: int
+    offset: float
 
 
 def train(
@@ -152,9 +157,9 @@ def train(
 ) -> Trained:
     """Train a network in place and leave it with the weights of its best epoch.
 
-    The best epoch is the one of least validation log loss. Everything random is drawn from
-    (seed, epoch) for each image, or from (seed, epoch, step), so a run that was interrupted
-    continues as if it had not been: on a CPU to the same bytes.
+    The best epoch is the one of least validation log loss, of margins with their offset.
+    Everything random is drawn from (seed, epoch) for each image, or from (seed, epoch, step), so a
+    run that was interrupted continues as if it had not been: on a CPU to the same bytes.
 
     Parameters
     ----------
@@ -194,6 +199,7 @@ def train(
     if resume:
         state.restore()
     steps = len(_batches(torch.arange(len(training)), recipe.batch_size))
+    offset = offset_of(class_weights(training.truth, recipe.class_weight))
     with Interruption() as interruption, world.together(network, recipe.device) as joint:
         state.joint = joint
         while not state.finished(epochs=recipe.epochs, patience=recipe.patience):
@@ -206,7 +212,7 @@ def train(
             if not np.isfinite(margins).all():
                 raise _not_finite("answers to the validation part are", state.epoch)
             rate = _rate(recipe, state.epoch, steps - 1, steps)
-            scores = {**_score(validation, margins), "learning_rate": rate}
+            scores = {**_score(validation, margins + offset), "learning_rate": rate}
             record = state.end_epoch(len(training), scores)
             logger.info(
                 "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUC %.3f",
@@ -228,7 +234,7 @@ def train(
             state.keep(ending=any(world.sums([interruption.requested])))
     network.load_state_dict(state.best_weights)
     network.eval()
-    return Trained(tuple(state.history), state.best_epoch)
+    return Trained(tuple(state.history), state.best_epoch, offset)
 
 
 @torch.inference_mode()
@@ -269,7 +275,8 @@ def run_epoch(
     epoch = state.epoch
     generator = torch.Generator().manual_seed(_seed_of(recipe.seed, epoch))
     truth = torch.from_numpy(training.truth)
-    weight = _class_weights(training.truth, recipe).to(recipe.device)
+    weights = class_weights(training.truth, recipe.class_weight)
+    weight = torch.tensor(weights, dtype=torch.float32, device=recipe.device)
     batches = _batches(torch.randperm(len(truth), generator=generator), recipe.batch_size)
     changes = None if augment is None else augment(len(truth), generator)
     world = current_world()
@@ -341,13 +348,6 @@ def _batches(order: torch.Tensor, size: int) -> list[torch.Tensor]:
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
-
-
-def _class_weights(truth: NDArray[np.int64], recipe: Recipe) -> torch.Tensor:
-    if recipe.class_weight is None:
-        return torch.ones(2)
-    counts = np.bincount(truth, minlength=2)
-    return torch.tensor(len(truth) / (2 * counts), dtype=torch.float32)
 
 
 def _rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
