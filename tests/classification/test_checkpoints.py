@@ -48,6 +48,18 @@ def test_two_generations_are_kept(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path).record == {"step": 20}
 
 
+def test_what_was_just_written_is_kept_whatever_lies_there(tmp_path: Path) -> None:
+    for step in (90, 100):
+        write_checkpoint(tmp_path, step, at(step))
+    for path in files(tmp_path):
+        path.write_bytes(b"damaged")
+    for step in (4, 5, 6):
+        write_checkpoint(tmp_path, step, at(step))
+    with pytest.warns(ProvenanceWarning, match="damaged"):
+        assert read_checkpoint(tmp_path).record == {"step": 6}
+    assert [path.name[11:20] for path in files(tmp_path)][:2] == ["000000005", "000000006"]
+
+
 @pytest.mark.parametrize("harm", ["truncate", "flip", "empty", "text"])
 def test_a_damaged_generation_is_passed_over_aloud(tmp_path: Path, harm: str) -> None:
     for step in (1, 2):

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_va
 from sklearn.pipeline import Pipeline
 
 from cervispine import Cohort, Loader, OPLLClassifier, Preprocessor
-from cervispine.classification import estimator
+from cervispine.classification import Ensemble, Epoch, estimator, state
 from cervispine.classification.inputs import validation_part
 from cervispine.classification.parameters import fingerprint, plain_parameters
 from cervispine.classification.training import margins_of
@@ -30,6 +30,7 @@ from cervispine.exceptions import (
     UsageError,
 )
 from cervispine.phantom import PhantomCohort
+from cervispine.records.files import make_folder
 
 
 def quick(small: Preprocessor, **more: object) -> OPLLClassifier:
@@ -271,6 +272,29 @@ def test_a_network_that_gives_no_number_calls_nobody_negative(
         getattr(fitted, method)(cohort[:3], **more)
     assert refusal.value.code == "OUTPUT_NOT_FINITE"
     assert refusal.value.where == "studies 2, 3, counted from 1"
+
+
+def test_a_training_does_not_begin_in_the_folder_of_another(
+    cohort: Cohort, small: Preprocessor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "CHECKPOINT_SECONDS", 0.0)
+
+    def interrupt(epoch: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(small).fit(cohort, run_dir=tmp_path, on_epoch=interrupt)
+    left = sorted(tmp_path.iterdir())
+    for model in (
+        quick(small, learning_rate=1e-4),
+        Ensemble(members=[quick(small), quick(small, seed=1)]),
+    ):
+        if isinstance(model, Ensemble):
+            left = [path.rename(make_folder(tmp_path / "member-2") / path.name) for path in left]
+        with pytest.raises(UsageError, match="checkpoints of a training") as refusal:
+            model.fit(cohort, run_dir=tmp_path)
+        assert refusal.value.code == "RUN_EXISTS"
+        assert all(path.is_file() for path in left)
 
 
 def test_nothing_is_read_of_nothing(fitted: OPLLClassifier) -> None:

@@ -60,7 +60,7 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def write_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> None:
-    """Write a generation, read it back, and only then remove the oldest.
+    """Write a generation, read it back, and only then remove those before the last.
 
     Raises
     ------
@@ -85,7 +85,9 @@ def write_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> None:
             advice="the disk is failing: continue from the generation before, on another one",
             code="CHECKPOINT_UNVERIFIED",
         )
-    for old in list(_generations(folder))[GENERATIONS:]:
+    # One of a later step is damaged, or it would have been continued from: it counts for nothing.
+    until_now = [each for each in _generations(folder) if each.name <= path.name]
+    for old in until_now[GENERATIONS:]:
         old.unlink(missing_ok=True)
 
 
@@ -117,7 +119,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     raise TrainingError(
         "there is no checkpoint to resume from",
         where=str(folder),
-        advice="start without resume, or give the folder of the run that was interrupted",
+        advice="start anew in another folder, or give that of the run that was interrupted",
         code="RESUME_NOTHING",
     )
 

@@ -19,6 +19,7 @@ from cervispine.classification.estimator import Classifier
 from cervispine.classification.inputs import labelled_studies, validation_part
 from cervispine.classification.parameters import check_error_rate
 from cervispine.classification.reading import Reading
+from cervispine.classification.state import refuse_begun
 from cervispine.classification.training import Epoch
 from cervispine.exceptions import UsageError
 from cervispine.preprocessing import Preprocessor
@@ -89,7 +90,7 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, y, key
             As for :meth:`cervispine.Classifier.fit`.
         run_dir
-            Folder for checkpoints, a folder in it for each member.
+            Folder for checkpoints, a folder in it for each member; as there.
         resume
             Continue: members with a checkpoint from there, the others from the start.
         on_epoch
@@ -116,6 +117,10 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for number in range(len(members))
         ]
         begun = [folder is not None and has_checkpoint(folder) for folder in folders]
+        if not resume:
+            # Before the first member trains, not when the turn of the second one comes.
+            for each in filter(None, folders):
+                refuse_begun(each)
         # A member is known to be right before it asks for images, and the first one reads them.
         prepare = functools.cache(lambda: members[0]._preprocessor().prepared(studies))
         for place, (member, folder) in enumerate(zip(members, folders, strict=True)):

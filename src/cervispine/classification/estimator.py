@@ -27,6 +27,7 @@ from cervispine.classification.networks import build_network
 from cervispine.classification.parameters import check_parameters, fingerprint
 from cervispine.classification.reading import Reading
 from cervispine.classification.record import training_record, validated
+from cervispine.classification.state import refuse_begun
 from cervispine.classification.training import Images, OnEpoch, Recipe, margins_of, train
 from cervispine.classification.weights import start
 from cervispine.exceptions import BackboneContractError
@@ -158,7 +159,8 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y
             (n,) 0/1, 1 for the positive class; None for the studies' own labels.
         run_dir
-            Folder for checkpoints, written once a minute and when Ctrl-C or SIGTERM ends it.
+            Folder for checkpoints, written once a minute and when Ctrl-C or SIGTERM ends it. One
+            that holds those of a training is refused (``RUN_EXISTS``) without ``resume``.
         resume
             Continue from the newest whole checkpoint in ``run_dir``; refused when parameters,
             data or versions differ.
@@ -226,6 +228,8 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network = build_network(self, preprocessor, weights)
         held_out = validation_part(studies, truth, self.validation, self.seed)
         folder = None if run_dir is None else make_folder(Path(run_dir))
+        if folder is not None and not resume:
+            refuse_begun(folder)
 
         pixels = prepare()
         kept_in = torch.from_numpy(np.flatnonzero(~held_out))

@@ -11,16 +11,34 @@ from torch import nn
 
 from cervispine.classification.checkpoints import (
     Checkpoint,
+    has_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
 from cervispine.classification.distributed import current_world
-from cervispine.exceptions import TrainingError
+from cervispine.exceptions import TrainingError, UsageError
 
-__all__ = ["TrainingState"]
+__all__ = ["TrainingState", "refuse_begun"]
 
 #: Seconds from one checkpoint to the next: of large networks they are hundreds of megabytes.
 CHECKPOINT_SECONDS = 60.0
+
+
+def refuse_begun(folder: Path) -> None:
+    """Refuse a folder for a training that begins: it holds what is left of another one.
+
+    Raises
+    ------
+    UsageError
+        ``RUN_EXISTS``.
+    """
+    if current_world().from_first(lambda: has_checkpoint(folder)):
+        raise UsageError(
+            "the folder holds checkpoints of a training already",
+            where=str(folder),
+            advice="resume=True (--resume) continues it; or choose another folder",
+            code="RUN_EXISTS",
+        )
 
 
 class TrainingState:
