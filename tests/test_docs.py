@@ -50,7 +50,7 @@ def commands() -> list[tuple[str, str]]:
         (name_of(page), line)
         for page in PAGES
         for block in SHELL.findall(page.read_text(encoding="utf-8"))
-        for line in block.splitlines()
+        for line in block.replace("\\\n", " ").splitlines()
         if line.startswith("cervispine ")
     ]
 

@@ -82,7 +82,8 @@ for panel, image in zip(panels, images[0]):
 # ------------
 # ``OPLLClassifier`` is a scikit-learn estimator whose ``X`` is a cohort. The threshold between
 # its calls is chosen on patients that ``fit`` sets aside from ``train``, and so is the band of
-# probabilities in which CT is advised whatever the call. So few patients rule nothing out.
+# probabilities in which CT is advised whatever the call. With so few validation patients the model
+# can exclude neither class, so CT is advised for everyone.
 
 from cervispine import OPLLClassifier
 

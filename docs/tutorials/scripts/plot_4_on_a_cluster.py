@@ -2,7 +2,7 @@
 On a cluster
 ============
 
-A trained model, an archive that one process would read for weeks, and machines that come and go.
+A trained model, an archive that one process would read for days, and machines that come and go.
 Two processes of this machine stand for the cluster here; what you would write for a real one
 differs in one address.
 """
