@@ -92,7 +92,7 @@ def series_of(
             slice_step=triple(step),
             pixel_spacing=pixel_spacing,
         ),
-        transfer_syntax="",
+        transfer_syntaxes=(),
     )
 
 

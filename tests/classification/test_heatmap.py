@@ -50,7 +50,7 @@ def heatmap_of(*, manufacturer: str = "ge") -> Heatmap:
             files=(),
             shape=SHAPE,
             geometry=geometry,
-            transfer_syntax="",
+            transfer_syntaxes=(),
             protocol={"manufacturer": manufacturer},
         ),
         study="1.2.3",

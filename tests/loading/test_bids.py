@@ -39,15 +39,26 @@ def test_names(path: str, patient: str, session: str, place: str | None) -> None
 @pytest.mark.parametrize(
     "name",
     ["t2_seg.nii.gz", "t2_seg-manual.nii.gz", "labels.nii.gz", "sub-1_T2w_label-disc_dseg.nii.gz",
-     "sub-1_T2w_mask.nii", "x.seg.nii"],
+     "sub-1_T2w_mask.nii", "x.seg.nii", "sub-1_mod-T2w_defacemask.nii.gz", "t2_gmseg.nii.gz",
+     "sub-1_T2w_lesion-manual.nii.gz"],
 )  # fmt: skip
 def test_masks(name: str) -> None:
     assert names_of(name).mask
 
 
-@pytest.mark.parametrize("name", ["segovia_T2w.nii.gz", "masked-man_T2w.nii.gz", "t2.nii"])
+@pytest.mark.parametrize(
+    "name",
+    ["segovia_T2w.nii.gz", "masked-man_T2w.nii.gz", "t2.nii", "sub-damask_T2w.nii", "damask.nii"],
+)
 def test_what_only_sounds_like_a_mask(name: str) -> None:
     assert not names_of(name).mask
+
+
+@pytest.mark.parametrize("part", ["phase", "real", "imag"])
+def test_parts_other_than_magnitude(part: str) -> None:
+    assert names_of(f"sub-1_part-{part}_T2w.nii.gz").component == part
+    assert names_of("sub-1_part-mag_T2w.nii.gz").component == ""
+    assert names_of("sub-part_T2w.nii.gz").component == ""
 
 
 def test_derivatives() -> None:
@@ -76,6 +87,7 @@ SEQUENCES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"repetition_time_ms": 4000, "echo_time_ms": 90}, "sag_stir", "STIR", "the name of the file"),
     ({"repetition_time_ms": 4000, "echo_time_ms": 900}, "x_T2w", "unknown", "TR 4000 ms"),
     ({}, "t1_and_t2", "unknown", "neither"),
+    ({}, "sub-1_mod-T2w_UNIT1", "unknown", "neither"),
     ({}, "scan", "unknown", "neither"),
     ({}, "bt2b", "unknown", "neither"),
 ]
@@ -91,7 +103,7 @@ def test_sequences(protocol: dict[str, Any], stem: str, sequence: str, reason: s
 def test_a_sidecar_in_the_units_of_dicom(tmp_path: Path) -> None:
     fields = {
         "RepetitionTime": 3.2,
-        "EchoTime": 0.101,
+        "EchoTime": [0.101],
         "MagneticFieldStrength": 3,
         "Manufacturer": "Siemens Healthineers",
         "ScanningSequence": "SE_IR",
@@ -115,8 +127,8 @@ def test_a_sidecar_in_the_units_of_dicom(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[1]", "{", '{"EchoTime": "0.1"}', '{"EchoTime": -1}', '{"EchoTime": true}',
-     '{"RepetitionTime": NaN}', '{"ScanningSequence": 3}', '{"ScanningSequence": [1]}',
-     "[" * 100_000, " " * 2_000_000],
+     '{"RepetitionTime": NaN}', '{"EchoTime": [0.1, 0.2]}', '{"ScanningSequence": 3}',
+     '{"ScanningSequence": [1]}', "[" * 100_000, " " * 2_000_000],
     ids=lambda text: text[:24].strip(),
 )  # fmt: skip
 def test_a_sidecar_that_is_none(tmp_path: Path, text: str) -> None:

@@ -83,7 +83,7 @@ def test_one_image_in_every_lossless_syntax(
             for path in paths:
                 by_gdcm(path, syntax)
         cohort = Loader(on_problem="raise").index(folder)
-        assert cohort[0].series[0].transfer_syntax == syntax
+        assert cohort[0].series[0].transfer_syntaxes == (syntax,)
         assert [problem.code for problem in cohort.intake.problems] == []  # type: ignore[union-attr]
         volumes[syntax] = volume = Loader().read(cohort[0])
         assert f"decoded by {package} {importlib.metadata.version(package)}" in volume.history[0]

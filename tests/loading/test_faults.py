@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 import pytest
 from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from cervispine.exceptions import CervispineError, GeometryError, LoadError
 from cervispine.loading import Loader
@@ -189,6 +190,25 @@ def test_one_uid_for_two_images(good: Path, Series: Any) -> None:
     assert cohort.intake is not None
     codes = [problem.code for problem in cohort.intake.problems for _ in range(problem.files)]
     assert sorted(codes) == ["DUPLICATE_FILE"] * 4 + ["UID_CONFLICT"] * 6
+
+
+def test_what_was_exported_twice_is_one_image_however_it_was_written(
+    tmp_path: Path, Series: Any, check: Any
+) -> None:
+    for name, syntax in {"packed": RLELossless, "plain": ExplicitVRLittleEndian}.items():
+        Series(syntax=str(syntax)).write(tmp_path / name)
+    cohort = Loader().index(tmp_path)
+    assert {path.parent.name for path in cohort[0].series[0].files} == {"plain"}
+    check(cohort, "DUPLICATE_FILE", "ignored", 5)
+
+
+@pytest.mark.parametrize(
+    "change", [set_(RescaleSlope=2), lambda _, d: setattr(d, "PixelData", d.PixelData[::-1])]
+)
+def test_one_uid_for_other_pixels(good: Path, Series: Any, check: Any, change: Any) -> None:
+    Series().write(good / "one")
+    Series().write(good / "two", change=change)
+    check(Loader().index(good), "UID_CONFLICT", "rejected", 10)
 
 
 def test_one_study_of_two_patients(good: Path, Series: Any, check: Any) -> None:

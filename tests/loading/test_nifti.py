@@ -463,17 +463,20 @@ def test_masks_derivatives_and_sidecars_are_accounted_for(
     save(other(image, 1), tmp_path / "sub-1" / "sub-1_T2w_seg.nii.gz")
     save(other(image, 2), tmp_path / "derivatives" / "sub-1" / "sub-1_T2w.nii.gz")
     save(other(image, 3), tmp_path / "sub-2_T2w.nii")
+    save(other(image, 4), tmp_path / "sub-1" / "sub-1_mod-T2w_defacemask.nii.gz")
+    save(other(image, 5), tmp_path / "sub-1" / "sub-1_part-phase_T2w.nii.gz")
     for name in ("derivatives/sub-1/sub-1_T2w", "sub-2_T2w", "dataset_description"):
         (tmp_path / f"{name}.json").write_text("{" if name == "sub-2_T2w" else "{}")
     cohort = NiftiLoader().index(tmp_path)
     assert fates(cohort) == {
-        ("SEGMENTATION", "ignored"): 1,
+        ("SEGMENTATION", "ignored"): 2,
+        ("NOT_MAGNITUDE", "ignored"): 1,
         ("DERIVED", "ignored"): 2,
         ("SIDECAR_INVALID", "rejected"): 2,
         ("NOT_NIFTI", "ignored"): 1,
     }
     assert cohort.intake is not None
-    assert (cohort.intake.found, cohort.intake.used) == (7, 1)
+    assert (cohort.intake.found, cohort.intake.used) == (9, 1)
 
 
 def test_nothing_usable(tmp_path: Path, image: nibabel.Nifti1Image) -> None:

@@ -9,8 +9,9 @@ import attrs
 import numpy as np
 import pytest
 from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from cervispine.exceptions import AmbiguousSeriesError, LoadError, UsageError
+from cervispine.exceptions import AmbiguousSeriesError, LoadError, PixelError, UsageError
 from cervispine.loading import Limits, Loader
 
 
@@ -65,7 +66,7 @@ def test_read_refuses_pixels(
 ) -> None:
     def change(index: int, dataset: Dataset) -> None:
         for name, value in elements.items():
-            if index == 4:
+            if index == 3:
                 setattr(dataset, name, value)
 
     Series().write(tmp_path, change=change)
@@ -159,3 +160,64 @@ def test_a_series_is_read_under_its_own_name_only(tmp_path: Path, Series: Any) -
     assert Loader().read(t1, slices=[0]).sequence == "T1"
     with pytest.raises(AmbiguousSeriesError, match="the series is T1, and T2 was asked for"):
         Loader().read(t1, "T2")
+
+
+def test_a_stack_may_end_in_slices_of_one_value(tmp_path: Path, Series: Any) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        if index in (0, 6):
+            dataset.PixelData = bytes(len(dataset.PixelData))
+
+    Series(shape=(7, 24, 20)).write(tmp_path, change=change)
+    study = Loader().index(tmp_path)[0]
+    volume = Loader().read(study)
+    assert volume.history[0].endswith("2 slices at the ends hold one value only")
+    assert [int(np.ptp(image) == 0) for image in volume.pixels] == [1, 0, 0, 0, 0, 0, 1]
+    assert "one value" not in Loader().read(study, slices=[2, 3, 4]).history[0]
+    with pytest.raises(PixelError) as caught:
+        Loader().read(study, slices=[6])
+    assert caught.value.code == "IMAGE_DEGENERATE"
+    assert caught.value.where.startswith("slice 6 of series")
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+@pytest.mark.parametrize(
+    ("padding", "limit", "signed", "photometric"),
+    [
+        (-32768, None, True, "MONOCHROME2"),
+        (-32768, -32760, True, "MONOCHROME2"),
+        (0, None, False, "MONOCHROME2"),
+        (65535, None, False, "MONOCHROME2"),
+        (65535, None, False, "MONOCHROME1"),
+    ],
+)
+def test_padding_is_as_dark_as_the_darkest_pixel(
+    tmp_path: Path, Series: Any, padding: int, limit: int | None, signed: bool, photometric: str,
+    implicit: bool,
+) -> None:  # fmt: skip
+    kind = "<i2" if signed else "<u2"
+
+    def change(index: int, dataset: Dataset) -> None:
+        stored = np.random.default_rng(index).integers(100, 1000, (24, 20)).astype(kind)
+        stored[:6] = padding
+        stored[5] = padding if limit is None else limit
+        dataset.PixelData = stored.tobytes()
+        dataset.PixelPaddingValue = padding
+        if limit is not None:
+            dataset.PixelPaddingRangeLimit = limit
+
+    syntax = str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian)
+    series = Series(signed=signed, photometric=photometric, syntax=syntax)
+    series.write(tmp_path, change=change)
+    pixels = Loader().read(Loader().index(tmp_path)[0]).pixels
+    for image in pixels:
+        assert np.all(image[:6] == image[6:].min())
+        assert np.ptp(image) < 900
+
+
+def test_a_value_among_those_of_the_image_is_no_padding(tmp_path: Path, Series: Any) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.PixelPaddingValue = int(np.median(np.frombuffer(dataset.PixelData, "<u2")))
+
+    series = Series()
+    series.write(tmp_path, change=change)
+    np.testing.assert_array_equal(Loader().read(Loader().index(tmp_path)[0]).pixels, series.pixels)

@@ -99,6 +99,15 @@ def test_what_rounding_leaves_of_a_constant_is_no_signal(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", NORMALISATIONS)
+def test_a_slice_of_one_value_is_refused(method: str) -> None:
+    pixels = tissue()
+    pixels[-1] = 7
+    with pytest.raises(PixelError, match="a slice of the crop") as caught:
+        normalise(volume(pixels), EVERYWHERE, method)
+    assert caught.value.code == "IMAGE_DEGENERATE"
+
+
+@pytest.mark.parametrize("method", NORMALISATIONS)
 def test_a_crop_beside_the_image_is_refused(method: str) -> None:
     with pytest.raises(PixelError, match="outside the image") as caught:
         normalise(volume(tissue()), ~EVERYWHERE, method)

@@ -33,7 +33,7 @@ def make_series(**more: Any) -> Series:
         "files": (Path("one.dcm"), Path("two.dcm")),
         "shape": (2, 24, 20),
         "geometry": make_geometry(),
-        "transfer_syntax": "1.2.840.10008.1.2.1",
+        "transfer_syntaxes": ("1.2.840.10008.1.2.1",),
     }
     return Series(**(usual | more))
 

@@ -60,7 +60,7 @@ class ArrayLoader:
             files=(file,) * len(pixels),
             shape=pixels.shape,
             geometry=GEOMETRY,
-            transfer_syntax="",
+            transfer_syntaxes=(),
         )
         return Study(patient=f"patient {uid}", uid=uid, series=(series,))
 

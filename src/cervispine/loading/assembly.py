@@ -30,6 +30,7 @@ def assemble(
     *,
     plane: str,
     sequences: Sequence[str],
+    regions: Sequence[str],
     tolerance: float,
     limits: Limits,
     index: NoIndex,
@@ -40,7 +41,7 @@ def assemble(
     ----------
     headers
         Of every slice found, in any order.
-    plane, sequences
+    plane, sequences, regions
         What is wanted.
     tolerance
         See :func:`~cervispine.loading.geometry.stack_slices`.
@@ -62,17 +63,22 @@ def assemble(
     DecoderMissingError
         When series of the studies cannot be decoded here, with what to install.
     """
-    kept, refused = drop_copies(headers, index)
+    kept, refused = drop_copies(headers, limits, index)
     stacks: list[Stack] = []
     for series in group_by(kept, lambda header: header.series_uid).values():
         for part in sort_series(
-            series, plane=plane, sequences=sequences, tolerance=tolerance, limits=limits
+            series,
+            plane=plane,
+            sequences=sequences,
+            regions=regions,
+            tolerance=tolerance,
+            limits=limits,
         ):
             if isinstance(part, Stack):
                 stacks.append(part)
             else:
                 refused.append(part)
-    chosen, passed_over = _choose(stacks, sequences)
+    chosen, passed_over = _choose(stacks, sequences, regions)
     refused += passed_over
     _refuse_missing_decoders(stack for study in chosen for stack in study)
     studies: list[Study] = []
@@ -87,7 +93,7 @@ def assemble(
 
 
 def _choose(
-    stacks: Sequence[Stack], sequences: Sequence[str]
+    stacks: Sequence[Stack], sequences: Sequence[str], regions: Sequence[str]
 ) -> tuple[list[list[Stack]], list[Refusal]]:
     chosen: list[list[Stack]] = []
     refused: list[Refusal] = []
@@ -96,7 +102,7 @@ def _choose(
             conflict = LoadError("one study UID stands for several patients", code="UID_CONFLICT")
             refused += refuse_study(study, conflict)
             continue
-        best, passed_over = choose_stacks(study, sequences)
+        best, passed_over = choose_stacks(study, sequences, regions)
         refused += passed_over
         if best:
             chosen.append(best)
@@ -104,9 +110,10 @@ def _choose(
 
 
 def _refuse_missing_decoders(stacks: Iterable[Stack]) -> None:
-    files = Counter[str]()
-    for stack in stacks:
-        files[stack.headers[0].transfer_syntax] += _count_files(stack)
+    syntax_of = {
+        header.path: header.transfer_syntax for stack in stacks for header in stack.headers
+    }
+    files = Counter(syntax_of.values())
     refuse_missing_decoders(sorted(files.items()))
 
 

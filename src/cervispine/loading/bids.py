@@ -23,7 +23,10 @@ from cervispine.loading.weighting import BY_NAME, UNDECIDED, Weighting, weightin
 __all__ = ["Names", "is_nifti", "names_of", "read_sidecar", "sequence_of", "stem_of"]
 
 #: Words of a file's name by which it is a mask of an image.
-MASKS = {"seg", "dseg", "probseg", "segmentation", "label", "labels", "mask", "discs", "centerline"}
+MASKS = {"mask", "seg", "segmentation", "label", "labels", "discs", "centerline", "lesion"}
+
+#: Words of BIDS for other than magnitude.
+COMPONENTS = {"phase", "real", "imag"}
 
 #: Words of a file's name that name a sequence; the first six are suffixes of BIDS.
 WORDS = {
@@ -61,6 +64,8 @@ class Names:
         named the patient, who may then have images in many places.
     mask
         Whether it is a segmentation or a set of labels.
+    component
+        "phase", "real" or "imag" where BIDS says that it is; else empty.
     derived
         Whether it lies in a ``derivatives`` folder, where BIDS keeps what was computed.
     """
@@ -69,6 +74,7 @@ class Names:
     session: str = attrs.field(default="", repr=False)
     place: str | None = attrs.field(default=None, repr=False)
     mask: bool = False
+    component: str = ""
     derived: bool = False
 
 
@@ -101,17 +107,26 @@ def names_of(name: str) -> Names:
     """
     stem = stem_of(name)
     folders = PurePosixPath(name).parts[:-1]
-    mask = bool(MASKS & set(_words(stem)))
-    derived = "derivatives" in (folder.lower() for folder in folders)
+    part = _entity("part", stem, ()).removeprefix("part-").lower()
+    what = Names(
+        patient="",
+        mask=_is_mask(stem),
+        component=part if part in COMPONENTS else "",
+        derived="derivatives" in (folder.lower() for folder in folders),
+    )
     if patient := _entity("sub", stem, folders):
-        session = _entity("ses", stem, folders)
-        return Names(patient=patient, session=session, mask=mask, derived=derived)
+        return attrs.evolve(what, patient=patient, session=_entity("ses", stem, folders))
     if folders:
-        place = "/".join(folders)
-        return Names(patient=folders[-1], place=place, mask=mask, derived=derived)
+        return attrs.evolve(what, patient=folders[-1], place="/".join(folders))
     rest, _, last = stem.rpartition("_")
-    patient = rest if rest and last.lower() in WORDS else stem
-    return Names(patient=patient, place="", mask=mask, derived=derived)
+    return attrs.evolve(what, patient=rest if rest and last.lower() in WORDS else stem, place="")
+
+
+def _is_mask(stem: str) -> bool:
+    """Tell a mask by any word of its name; also by a suffix such as ``_defacemask``."""
+    _, _, suffix = stem.lower().rpartition("_")
+    computed = suffix != stem.lower() and re.fullmatch(r"[a-z]+(mask|seg)", suffix)
+    return bool(computed) or bool(MASKS & set(_words(stem)))
 
 
 def _entity(name: str, stem: str, folders: tuple[str, ...]) -> str:
@@ -151,6 +166,9 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     protocol: dict[str, Any] = {}
     for field, (name, factor) in NUMBERS.items():
         value = fields.get(field)
+        if isinstance(value, list) and len(value) == 1:
+            # Converters write the only echo as a list of one.
+            (value,) = value
         if value is None:
             continue
         plain = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -183,7 +201,8 @@ def sequence_of(protocol: Mapping[str, Any], stem: str) -> Weighting:
     stem
         The name of the file.
     """
-    words = _words(stem)
+    # mod-T2w names the image that this one was made for.
+    words = _words(re.sub(r"(^|_)mod-[^_]*", "", stem))
     found = weighting(
         scanning_sequence=protocol.get("scanning_sequence", ()),
         repetition_time=protocol.get("repetition_time_ms"),

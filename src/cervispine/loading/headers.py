@@ -38,6 +38,7 @@ from cervispine.loading.kinds import (
 from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import Parsed, parse
 from cervispine.loading.privacy import IDENTITY_TAGS, identity_of
+from cervispine.loading.regions import region_of
 from cervispine.loading.weighting import weighting
 from cervispine.records import Problem
 
@@ -68,6 +69,7 @@ HEADER_TAGS = FRAME_TAGS.union(
         "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier",
         "PixelSpacing", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
         "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "BurnedInAnnotation",
+        "BodyPartExamined", "ProtocolName", "PixelPaddingValue", "PixelPaddingRangeLimit",
     ),
 )  # fmt: skip
 INDEX_TAGS = HEADER_TAGS | IDENTITY_TAGS
@@ -119,6 +121,8 @@ class Header:
     sequence, sequence_from
         What :func:`~cervispine.loading.weighting.weighting` says. The description that it may
         have used is not kept: it may name a patient.
+    region
+        What :func:`~cervispine.loading.regions.region_of` says.
     part
         What tells images of one acquisition apart that are never one stack: the stack of a
         multi-frame image, a part of Dixon's.
@@ -148,6 +152,7 @@ class Header:
     echo_time: float | None = None
     sequence: str = "unknown"
     sequence_from: str = ""
+    region: str = "unknown"
     part: str = ""
     marks: dict[str, float] = attrs.field(factory=dict)
     fat_suppressed: bool = False
@@ -359,6 +364,10 @@ def _acquisition(elements: Elements) -> dict[str, Any]:
         "sequence": found.sequence,
         "sequence_from": sys.intern(found.reason),
         "fat_suppressed": found.fat_suppressed,
+        "region": region_of(
+            f"{text_of(elements, 'SeriesDescription')} {text_of(elements, 'ProtocolName')}",
+            text_of(elements, "BodyPartExamined"),
+        ),
         "part": text_of(elements, "StackID"),
         "marks": _one_dict(*((mark, value) for mark, value in marks.items() if value is not None)),
         "protocol": _one_dict(*protocol.items()),

@@ -53,21 +53,25 @@ COMPUTED = {
     **dict.fromkeys(("SUBTRACTION", "SUB", "SUBTRACT"), "a subtraction"),
     **dict.fromkeys(
         ("ADC", "FA", "TRACEW", "TRACE", "DIFFUSION", "T1 MAP", "T2 MAP", "T1_MAP", "T2_MAP",
-         "T2_STAR_MAP", "T2STAR_MAP", "R2_MAP", "R2STAR_MAP", "B0_MAP", "FIELD_MAP"),
+         "T2_STAR_MAP", "T2STAR_MAP", "R2_MAP", "R2STAR_MAP", "B0_MAP", "FIELD_MAP", "R2", "R2*",
+         "R2_STAR", "T2*", "T2_STAR", "FF", "FAT_FRACTION", "FAT_FRAC", "FATFRAC",
+         "WATER_FRACTION", "WATER_FRAC"),
         "a computed map",
     ),
-    **dict.fromkeys(("COMPOSED", "MFSPLIT", "PASTED"), "composed of several images"),
+    **dict.fromkeys(("COMPOSED", "PASTED"), "composed of several images"),
 }  # fmt: skip
 
 #: Words of a derived image that is still one slice: what was corrected, or a part of Dixon's.
 CORRECTIONS = frozenset({"NORM", "DIS2D", "DIS3D", "FIL"})
 DIXON = frozenset(
-    {"DIXON", "W", "WATER", "F", "FAT", "IP", "IN_PHASE", "OP", "OPP_PHASE", "OUT_PHASE"}
-)
-#: Words that may stand beside these.
+    {"DIXON", "W", "WATER", "F", "FAT", "IP", "IN_PHASE", "OP", "OPP_PHASE", "OUT_PHASE",
+     "OUT_OF_PHASE"}
+)  # fmt: skip
+#: Words that may stand beside these. Philips says DERIVED of a part of Dixon's once more; Siemens
+#: MFSPLIT of a slice that was cut from a file of many frames for those who cannot read these.
 NEUTRAL = frozenset(
     {"M", "M_SE", "M_IR", "MAGNITUDE", "SE", "IR", "ND", "SH", "FM", "OTHER", "T1", "T2",
-     "PROTON_DENSITY", "STIR"}
+     "PROTON_DENSITY", "STIR", "DERIVED", "MFSPLIT"}
 )  # fmt: skip
 
 #: Words for other than magnitude. "I" may be Siemens' inverted or GE's imaginary; both are other.

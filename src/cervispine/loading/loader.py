@@ -24,10 +24,13 @@ from cervispine.loading.limits import DEFAULT_LIMITS, Limits
 from cervispine.loading.parsing import quiet_pydicom
 from cervispine.loading.pixels import Slice, read_slices
 from cervispine.loading.privacy import identity_notes
+from cervispine.loading.regions import REGIONS
 from cervispine.loading.saved import NoIndex, Outcome, open_index
 from cervispine.loading.selection import (
     affine_of,
+    blank_ends,
     check_wanted,
+    check_words,
     even_slices,
     refusal_of,
     series_of,
@@ -50,6 +53,9 @@ class Loader(BaseEstimator):  # type: ignore[misc]
     sequences
         The sequences wanted, of "T1", "T2", "PD", "STIR", "GRE" and "unknown". Each study of
         the cohort has exactly one series of each.
+    regions
+        The parts of the spine wanted, by what a header names: "cervical", "other" or "unknown"
+        where it names none. Of several series of a study one of the region named first is taken.
     on_problem
         "quarantine" leaves out what is refused and lists it in ``cohort.intake``; "raise" stops
         at the first refusal.
@@ -66,6 +72,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
 
     plane: str = "sagittal"
     sequences: Sequence[str] = ("T2",)
+    regions: Sequence[str] = ("cervical", "unknown")
     on_problem: Literal["quarantine", "raise"] = "quarantine"
     spacing_tolerance: float = USUAL_TOLERANCE
     limits: Limits = DEFAULT_LIMITS
@@ -182,24 +189,28 @@ class Loader(BaseEstimator):  # type: ignore[misc]
         UsageError
             When the slices are not such indices.
         PixelError, DecoderMissingError, LoadError
-            When a file is truncated, damaged or degenerate, cannot be decoded, or has changed
+            When a file is truncated, damaged or degenerate (slices of one value may only end a
+            stack), cannot be decoded, or has changed
             since it was indexed (``CHANGED_SINCE_INDEX``; with a manifest in force already when one
             bit has, ``HASH_MISMATCH``). The series is named by its UID.
         """
         series = series_of(study, sequence)
         wanted = even_slices(slices, series.shape[0])
         decoders: set[str] = set()
+        constant: list[int] = []
         pixels = np.empty((len(wanted), *series.shape[1:]), dtype=np.float32)
         with quiet_pydicom():
             for indices in _by_file(series, wanted):
                 for index, one in zip(indices, self._read_file(series, indices), strict=True):
                     one.write(pixels[wanted.index(index)])
                     decoders.add(one.decoder)
+                    constant += [index] if one.constant else []
+        blank = blank_ends(series, wanted, constant)
         return Volume(
             pixels=read_only(pixels),
             affine=affine_of(series.geometry, wanted),
             sequence=series.sequence,
-            history=(_history(series, wanted, decoders),),
+            history=(_history(series, wanted, decoders) + blank,),
         )
 
     def _read_file(self, series: Series, indices: Sequence[int]) -> list[Slice]:
@@ -219,6 +230,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         check_wanted(self.plane, self.sequences, self.on_problem)
+        check_words("regions", self.regions, REGIONS)
         if not 0 <= self.spacing_tolerance < 0.5:
             raise UsageError(
                 f"spacing_tolerance is at least 0 and under 0.5, not {self.spacing_tolerance!r}"
@@ -226,7 +238,9 @@ class Loader(BaseEstimator):  # type: ignore[misc]
 
     def _description(self) -> str:
         """Return the parameters that decide what the same files come to."""
-        return repr((self.plane, tuple(self.sequences), self.spacing_tolerance))
+        return repr(
+            (self.plane, tuple(self.sequences), tuple(self.regions), self.spacing_tolerance)
+        )
 
     def _take_in(
         self, found: Found, index: NoIndex, progress: Callable[[int, int], None] | None
@@ -246,6 +260,7 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             headers,
             plane=self.plane,
             sequences=self.sequences,
+            regions=self.regions,
             tolerance=self.spacing_tolerance,
             limits=self.limits,
             index=index,
@@ -282,7 +297,7 @@ def _check_unchanged(series: Series, index: int, header: Header) -> None:
     cosines = (*geometry.row_cosine, *geometry.column_cosine)
     same = (
         header.series_uid == series.uid
-        and header.transfer_syntax == series.transfer_syntax
+        and header.transfer_syntax in series.transfer_syntaxes
         and (header.rows, header.columns) == series.shape[1:]
         and all(map(_nearly, header.pixel_spacing, geometry.pixel_spacing))
         and max(abs(a - b) for a, b in zip(header.orientation, cosines, strict=True)) <= 2e-3
@@ -309,8 +324,9 @@ def _by_file(series: Series, wanted: Iterable[int]) -> list[list[int]]:
 
 
 def _history(series: Series, wanted: range, decoders: Iterable[str]) -> str:
+    syntaxes = " and ".join(UID(syntax).name for syntax in series.transfer_syntaxes)
     return (
         f"read {len(wanted)} of {series.shape[0]} slices of series {series.uid}, "
-        f"{UID(series.transfer_syntax).name}, decoded by {' and '.join(sorted(decoders))}, "
+        f"{syntaxes}, decoded by {' and '.join(sorted(decoders))}, "
         "rescaled by each slice's own slope and intercept"
     )

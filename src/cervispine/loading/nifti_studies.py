@@ -143,6 +143,9 @@ def sort_files(files: Sequence[FoundFile]) -> tuple[list[Image], list[Problem]]:
         )
         if image.names.derived:
             image = image.ignored("DERIVED", "in a folder of derivatives")
+        elif image.names.component:
+            reason = f"the {image.names.component} part of an image, by its name"
+            image = image.ignored("NOT_MAGNITUDE", reason)
         elif image.names.mask:
             image = image.ignored("SEGMENTATION", "a mask or labels, by its name")
         images.append(image)
@@ -196,7 +199,7 @@ def _series_of(image: Image) -> Series:
         files=(image.path,) * image.layout.shape[0],
         shape=image.layout.shape,
         geometry=image.layout.geometry,
-        transfer_syntax="",
+        transfer_syntaxes=(),
         pixel_hash=image.content.pixel_hash,
         appearance=image.content.appearance,
         protocol={

@@ -19,7 +19,7 @@ from cervispine.loading.limits import Limits
 from cervispine.loading.parsing import Parsed, parse
 from cervispine.records.identity import appearance_of
 
-__all__ = ["Slice", "fingerprint", "fingerprint_of", "read_slices"]
+__all__ = ["Slice", "fingerprint", "fingerprint_of", "pixels_hash", "read_slices"]
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +34,8 @@ class Slice:
         What each value is subtracted from first; None for no mirroring.
     slope, intercept
         Of the rescale.
+    constant
+        Whether all values are one.
     """
 
     header: Header
@@ -42,6 +44,7 @@ class Slice:
     slope: float
     intercept: float
     decoder: str
+    constant: bool = False
 
     def write(self, pixels: NDArray[np.float32]) -> None:
         """Write the values after their rescale, float32 (rows, columns)."""
@@ -77,12 +80,14 @@ def fingerprint(path: Path, frame: int | None, limits: Limits) -> tuple[str, str
     Raises
     ------
     LoadError, PixelError
-        As :func:`read_slices`.
+        As :func:`read_slices`; ``IMAGE_DEGENERATE`` for an image of one value.
     """
     parsed = parse(path, HEADER_TAGS, limits, pixels=True)
     _usable_headers(parsed, path, [frame], limits)
     decoded, _ = decode(parsed, frame or 0)
-    stored, _, _ = _checked(decoded, parsed.elements)
+    stored, least, most = _checked(decoded, parsed.elements)
+    if least == most:
+        raise PixelError("all pixels have the same value", code="IMAGE_DEGENERATE")
     return fingerprint_of(stored, inverted=_is_inverted(parsed.elements))
 
 
@@ -98,13 +103,30 @@ def fingerprint_of(stored: NDArray[Any], *, inverted: bool = False) -> tuple[str
     return content.hexdigest(), appearance_of(-shown if inverted else shown)
 
 
+def pixels_hash(path: Path, frames: Sequence[int | None], limits: Limits) -> str:
+    """Return SHA-256, in hexadecimal, of what some frames of a file are read as, after rescale.
+
+    Raises
+    ------
+    LoadError, PixelError
+        As :func:`read_slices`.
+    """
+    content = hashlib.sha256()
+    for one in read_slices(path, frames, limits):
+        pixels = np.empty(one.stored.shape, dtype=np.float32)
+        one.write(pixels)
+        content.update(f"{pixels.shape}".encode() + pixels.tobytes())
+    return content.hexdigest()
+
+
 def read_slices(
     path: Path, frames: Sequence[int | None], limits: Limits, *, sha256: str | None = None
 ) -> list[Slice]:
     """Read the headers and the pixels of a file, or of some frames of one.
 
     The stored values are decoded; their rescale is that of this very slice, and MONOCHROME1 is
-    mirrored within the range that the file can store. Window settings are left alone: they are
+    mirrored within the range that the file can store. What pads an image is as dark as its darkest
+    pixel. Window settings are left alone: they are
     made for eyes. Real World Value maps and vendors' private slopes are left alone too: what they
     add, the normalisation of each image takes off again.
 
@@ -125,7 +147,8 @@ def read_slices(
         As :func:`~cervispine.loading.parsing.parse`, and as the header's fault;
         ``CHANGED_SINCE_INDEX`` when the file has no such frame.
     PixelError
-        ``PIXELS_INVALID`` when decoding fails, ``IMAGE_DEGENERATE`` for a constant image.
+        ``PIXELS_INVALID`` when decoding fails, ``IMAGE_DEGENERATE`` when the rescale leaves
+        nothing of an image.
     DecoderMissingError
         When no installed package decodes the file.
     """
@@ -173,6 +196,7 @@ def _slice(
         slope=1.0 if slope is None else slope,
         intercept=number_of(own, "RescaleIntercept", float) or 0.0,
         decoder=decoder,
+        constant=least == most,
     )
     # Neighbours among the stored values must not become one value of float32. The rescale keeps
     # their order, or turns it about, so the largest is at an end.
@@ -198,11 +222,47 @@ def _checked(
         # The sign was not extended into the bits that are not used, which is allowed.
         stored = np.where(stored > highest, stored.astype(np.int64) + 2 * lowest, stored)
         least, most = int(stored.min()), int(stored.max())
+    stored, least, most = _without_padding(stored, elements, least, most)
     if least < lowest or most > highest:
         raise PixelError(f"stored values outside the range {lowest} to {highest}")
-    if least == most:
-        raise PixelError("all pixels have the same value", code="IMAGE_DEGENERATE")
     return stored, least, most
+
+
+def _without_padding(
+    stored: NDArray[np.integer[Any]], elements: Elements, least: int, most: int
+) -> tuple[NDArray[np.integer[Any]], int, int]:
+    """Make padding as dark as the darkest pixel, as air is; return the least and the most too.
+
+    Padding lies far below an image, or above it, where it would take the whole range of the
+    normalisation. A value between those of the image is no padding, whatever the header says.
+    """
+    first, last = (
+        _padding(elements, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")
+    )
+    if first is None:
+        return stored, least, most
+    low, high = sorted((first, first if last is None else last))
+    if not (low <= least <= high or low <= most <= high):
+        return stored, least, most
+    padded = (stored >= low) & (stored <= high)
+    image = stored[~padded]
+    if image.size == 0 or (image.min() < low and image.max() > high):
+        return stored, least, most
+    least, most = int(image.min()), int(image.max())
+    return np.where(padded, most if _is_inverted(elements) else least, stored), least, most
+
+
+def _padding(elements: Elements, keyword: str) -> int | None:
+    """Return a padding value with the sign of the pixels, whatever sign it was written with."""
+    try:
+        value = number_of(elements, keyword, int)
+    except LoadError:  # what is no number pads nothing
+        return None
+    if value is None:
+        return None
+    value %= 2**16
+    signed = number_of(elements, "PixelRepresentation", int) == 1
+    return value - 2**16 if signed and value >= 2**15 else value
 
 
 def _range_of(elements: Elements) -> tuple[int, int]:

@@ -7,12 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cervispine.exceptions import AmbiguousSeriesError, LoadError, UsageError
+from cervispine.exceptions import AmbiguousSeriesError, LoadError, PixelError, UsageError
 from cervispine.loading.geometry import PLANES
 from cervispine.loading.weighting import SEQUENCES
 from cervispine.records import Geometry, Series, Study
 
-__all__ = ["affine_of", "check_wanted", "even_slices", "refusal_of", "series_of"]
+__all__ = [
+    "affine_of",
+    "blank_ends",
+    "check_wanted",
+    "check_words",
+    "even_slices",
+    "refusal_of",
+    "series_of",
+]
 
 #: Of what a loader with other limits has indexed.
 OTHER_LIMITS = "read it with the limits it was indexed with: Preprocessor(loader=...)"
@@ -28,13 +36,23 @@ def check_wanted(plane: str, sequences: Sequence[str], on_problem: str) -> None:
     """
     if plane not in PLANES:
         raise UsageError(f"plane is one of {', '.join(PLANES)}, not {plane!r}")
-    strangers = set(sequences) - set(SEQUENCES)
-    if isinstance(sequences, str) or strangers or not sequences:
-        raise UsageError(f"sequences is a tuple of {', '.join(SEQUENCES)}, not {sequences!r}")
-    if len(set(sequences)) < len(sequences):
-        raise UsageError("sequences names one sequence twice")
+    check_words("sequences", sequences, SEQUENCES)
     if on_problem not in ("quarantine", "raise"):
         raise UsageError(f"on_problem is 'quarantine' or 'raise', not {on_problem!r}")
+
+
+def check_words(name: str, words: Sequence[str], vocabulary: Sequence[str]) -> None:
+    """Refuse a parameter that is not some words of a vocabulary, each once.
+
+    Raises
+    ------
+    UsageError
+        Saying what they can be.
+    """
+    if isinstance(words, str) or set(words) - set(vocabulary) or not words:
+        raise UsageError(f"{name} is a tuple of {', '.join(vocabulary)}, not {words!r}")
+    if len(set(words)) < len(words):
+        raise UsageError(f"{name} names one of them twice")
 
 
 def series_of(study: Study | Series, sequence: str | None) -> Series:
@@ -96,6 +114,34 @@ def even_slices(slices: Sequence[int] | None, count: int) -> range:
     raise UsageError(
         f"slices are ascending, evenly spaced indices under {count}, not {list(slices)}"
     )
+
+
+def blank_ends(series: Series, wanted: range, constant: Sequence[int]) -> str:
+    """Say how many slices of one value end a stack, as scanners pad a slab; refuse them elsewhere.
+
+    Parameters
+    ----------
+    series
+        That is read.
+    wanted
+        The slices that are read.
+    constant
+        Those of them whose pixels all have one value.
+
+    Raises
+    ------
+    PixelError
+        ``IMAGE_DEGENERATE`` when one has images on both sides, or there are no others.
+    """
+    images = [index for index in wanted if index not in constant]
+    inside = [index for index in constant if not images or images[0] < index < images[-1]]
+    if inside:
+        raise PixelError(
+            "all pixels have the same value",
+            where=f"slice {min(inside)} of series {series.uid}",
+            code="IMAGE_DEGENERATE",
+        )
+    return f"; {len(constant)} slices at the ends hold one value only" if constant else ""
 
 
 def affine_of(geometry: Geometry, wanted: range) -> NDArray[np.float64]:

@@ -1,12 +1,15 @@
 """Slices of one series to stacks: split where acquisitions mix, order, check, describe.
 
 Two acquisitions under one series UID that share positions interleave silently in loaders that
-sort and trust. Here a mixed series is split only where every part is a regular stack by itself;
-otherwise all of it is refused.
+sort and trust. Here a mixed series is split only where every part is a regular stack by itself,
+and no two parts are halves of one; otherwise all of it is refused.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
+import operator
 from collections.abc import Callable, Iterable, Sequence
 
 import attrs
@@ -25,14 +28,27 @@ __all__ = ["Refusal", "Stack", "sort_series"]
 #: Echo times closer than this are one echo, ms.
 ECHO_TOLERANCE = 0.5
 
-#: What may tell apart acquisitions that share positions, in the order in which it is tried.
-APART: tuple[Callable[[Header], float | str], ...] = (
+#: Slices further aside than this belong to another station of the table, mm: no stack leans as
+#: much, and the stations of a whole spine lie much further apart.
+STATION = 50.0
+
+Mark = Callable[[Header], float | str]
+
+#: What images of one stack have in common.
+KINDS: tuple[Mark, ...] = (
     lambda header: header.sequence,
     lambda header: header.fat_suppressed,
     lambda header: header.processed,
     lambda header: header.corrected,
-    *(lambda header, mark=mark: header.marks.get(mark, 0.0) for mark in MARKS),
 )
+
+
+def _mark(name: str) -> Mark:
+    return lambda header: header.marks.get(name, 0.0)
+
+
+#: What may tell apart acquisitions of one kind that share positions.
+APART = tuple(map(_mark, MARKS))
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +75,7 @@ def sort_series(
     *,
     plane: str,
     sequences: Sequence[str],
+    regions: Sequence[str],
     tolerance: float,
     limits: Limits,
 ) -> list[Stack | Refusal]:
@@ -68,8 +85,8 @@ def sort_series(
     ----------
     headers
         All slices of the series, in any order.
-    plane, sequences
-        What is wanted; stacks of other planes or sequences are ignored, not checked further.
+    plane, sequences, regions
+        What is wanted; other stacks are ignored, not checked further.
     tolerance
         See :func:`~cervispine.loading.geometry.stack_slices`.
     limits
@@ -103,12 +120,15 @@ def sort_series(
             continue
         for piece in _repetitions(part, tolerance):
             first = piece[0]
-            if first.sequence in sequences:
+            if first.sequence not in sequences:
+                names = " or ".join(sequences)
+                reason = f"{first.sequence}, not {names} ({first.sequence_from})"
+                results.append(_ignore(piece, "SEQUENCE_OTHER", reason))
+            elif first.region not in regions:
+                reason = f"region: {first.region}, by its description or BodyPartExamined"
+                results.append(_ignore(piece, "REGION_OTHER", reason))
+            else:
                 parts.append(piece)
-                continue
-            names = " or ".join(sequences)
-            reason = f"{first.sequence}, not {names} ({first.sequence_from})"
-            results.append(_ignore(piece, "SEQUENCE_OTHER", reason))
     stacks = [_stack(piece, plane, tolerance, limits) for piece in parts]
     failed = [each for each in stacks if isinstance(each, Refusal)]
     if len(stacks) > 1 and failed:
@@ -116,6 +136,10 @@ def sort_series(
         reason = (
             f"several acquisitions in one series, not all of them whole: {failed[0].fault.reason}"
         )
+        return [*results, _refuse(mixed, "SERIES_MIXED", reason)]
+    if any(_are_halves(one, other, tolerance) for one, other in itertools.combinations(parts, 2)):
+        mixed = tuple(header for piece in parts for header in piece)
+        reason = "what seems several acquisitions in one series are parts of one stack"
         return [*results, _refuse(mixed, "SERIES_MIXED", reason)]
     return [*results, *stacks]
 
@@ -148,7 +172,11 @@ def _ignore(headers: Iterable[Header], code: str, reason: str) -> Refusal:
 
 
 def _acquisitions(headers: Sequence[Header]) -> list[tuple[Header, ...]]:
-    """Split by orientation, size, spacing and echo time, which one stack cannot mix."""
+    """Split by orientation, station, size, spacing and echo time, which one stack cannot mix.
+
+    How the pixels are encoded is not among them: an archive that was moved, or sent again in part,
+    holds slices of one stack in several ways, and each file is decoded by its own.
+    """
     groups: list[list[Header]] = []
     for header in headers:
         for group in groups:
@@ -164,12 +192,21 @@ def _alike(one: Header, other: Header) -> bool:
     echoes = (one.echo_time or 0.0, other.echo_time or 0.0)
     return (
         (one.rows, one.columns) == (other.rows, other.columns)
-        and one.transfer_syntax == other.transfer_syntax
         and (one.part, one.frame is None) == (other.part, other.frame is None)
         and _close(one.orientation, other.orientation, rtol=0, atol=COSINE_TOLERANCE)
         and _close(one.pixel_spacing, other.pixel_spacing, rtol=1e-3, atol=0)
         and abs(echoes[0] - echoes[1]) <= ECHO_TOLERANCE
+        and _aside(one, other) <= STATION
     )
+
+
+def _aside(one: Header, other: Header) -> float:
+    """Return how far a slice lies beside the normal through another one, mm."""
+    if one.position == other.position:
+        return 0.0
+    step = [there - here for here, there in zip(one.position, other.position, strict=True)]
+    cosines = one.orientation[:3], one.orientation[3:]
+    return math.hypot(*(sum(map(operator.mul, step, cosine)) for cosine in cosines))
 
 
 def _close(one: Sequence[float], other: Sequence[float], *, rtol: float, atol: float) -> bool:
@@ -181,27 +218,48 @@ def _repetitions(headers: tuple[Header, ...], tolerance: float) -> list[tuple[He
     """Split by what tells acquisitions apart, but only where slices share a position.
 
     Many scanners number the interleaved halves of one stack as two acquisitions, and a hole in a
-    stack must not be hidden by taking its halves for two.
+    stack must not be hidden by taking its halves for two. So of all ways to split images of one
+    kind, those that break the fewest stacks count, and of these the one with the fewest pieces.
     """
     if not _share_position(headers, tolerance):
         return [headers]
-    for apart in APART:
-        values = sorted({apart(header) for header in headers})
-        if len(values) > 1:
-            return [
-                piece
-                for value in values
-                for piece in _repetitions(
-                    tuple(header for header in headers if apart(header) == value), tolerance
-                )
-            ]
-    return [headers]
+    for kind in KINDS:
+        if len(kinds := _pieces(headers, [kind])) > 1:
+            return [piece for each in kinds for piece in _repetitions(each, tolerance)]
+    told = [apart for apart in APART if len({apart(header) for header in headers}) > 1]
+    ways = [
+        _pieces(headers, marks)
+        for count in range(1, len(told) + 1)
+        for marks in itertools.combinations(told, count)
+    ]
+
+    def cost(pieces: Sequence[Sequence[Header]]) -> tuple[int, int]:
+        return sum(not _is_stack(piece, tolerance) for piece in pieces), len(pieces)
+
+    return min(ways, key=cost, default=[headers])
+
+
+def _pieces(headers: Sequence[Header], marks: Sequence[Mark]) -> list[tuple[Header, ...]]:
+    pieces: dict[tuple[float | str, ...], list[Header]] = {}
+    for header in headers:
+        pieces.setdefault(tuple(mark(header) for mark in marks), []).append(header)
+    return [tuple(piece) for _, piece in sorted(pieces.items())]
+
+
+def _are_halves(one: Sequence[Header], other: Sequence[Header], tolerance: float) -> bool:
+    """Tell whether two pieces make one stack, where the file does not say that they are two."""
+    same = (one[0].sequence, one[0].part) == (other[0].sequence, other[0].part)
+    return same and _is_stack((*one, *other), tolerance)
 
 
 def _share_position(headers: Sequence[Header], tolerance: float) -> bool:
     return len(headers) > 1 and (
         _code_of(lambda: _geometry(headers, tolerance)) == "SLICE_DUPLICATE"
     )
+
+
+def _is_stack(headers: Sequence[Header], tolerance: float) -> bool:
+    return len(headers) > 1 and not _code_of(lambda: _geometry(headers, tolerance))
 
 
 def _code_of(act: Callable[[], object]) -> str:

@@ -8,16 +8,17 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import attrs
+from pydicom.uid import UID
 
 from cervispine.exceptions import LoadError
 from cervispine.loading.geometry import distances, evenness
 from cervispine.loading.headers import Header
 from cervispine.loading.kinds import CUT_OFF, Fault
 from cervispine.loading.limits import Limits
-from cervispine.loading.pixels import fingerprint
+from cervispine.loading.pixels import fingerprint, pixels_hash
 from cervispine.loading.saved import NoIndex
 from cervispine.loading.stacks import Refusal, Stack
 from cervispine.records import Problem, Series, Study
@@ -35,13 +36,20 @@ def group_by(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
     return dict(sorted(groups.items()))
 
 
-def drop_copies(headers: Sequence[Header], index: NoIndex) -> tuple[list[Header], list[Refusal]]:
-    """Keep one of each group of identical files; mark the series of files that contradict.
+def drop_copies(
+    headers: Sequence[Header], limits: Limits, index: NoIndex
+) -> tuple[list[Header], list[Refusal]]:
+    """Keep one of each group of identical images; mark the series of images that contradict.
+
+    What was exported twice may differ in how it is encoded and in who wrote it. Two files are one
+    image when all that decides is equal in their headers, and all their pixels are.
 
     Parameters
     ----------
     headers
         Every slice found.
+    limits
+        How large a file may be.
     index
         Remembers the hashes of files.
 
@@ -50,7 +58,7 @@ def drop_copies(headers: Sequence[Header], index: NoIndex) -> tuple[list[Header]
     kept : list of Header
         One for each SOPInstanceUID, or all of them, with a fault, where they differ.
     copies : list of Refusal
-        Those that are left out: byte-identical ones, and what was cut off where the whole is there.
+        Those that are left out: copies, and what was cut off where the whole is there.
     """
     # Almost always there are none: of a hundred thousand slices no groups are made to find that.
     first: dict[str, str] = {}
@@ -71,15 +79,60 @@ def drop_copies(headers: Sequence[Header], index: NoIndex) -> tuple[list[Header]
         by_file = list(group_by(same, lambda header: header.path).values())
         if len(by_file) == 1:
             kept += same
-        elif len({_content(one[0].path, index) for one in by_file}) == 1:
-            kept += by_file[0]
-            again = tuple(header for one in by_file[1:] for header in one)
+        elif (best := _one_image(by_file, limits, index)) is not None:
+            kept += best
+            again = tuple(header for one in by_file if one is not best for header in one)
             fault = Fault("DUPLICATE_FILE", "a copy of a file that is there already", ignored=True)
             copies.append(Refusal(headers=again, fault=fault))
         else:
             fault = Fault("UID_CONFLICT", "one SOPInstanceUID stands for different images")
             kept += [attrs.evolve(header, fault=fault) for header in same]
     return kept, copies
+
+
+def _one_image(
+    by_file: Sequence[Sequence[Header]], limits: Limits, index: NoIndex
+) -> Sequence[Header] | None:
+    """Return the file to keep of several that hold one image; None where they hold several.
+
+    Of copies that differ in their bytes one that is not compressed is kept, which needs no decoder.
+    """
+    contents = [_content(one[0].path, index) for one in by_file]
+    if len(set(contents)) > 1:
+        if len({tuple(map(_decisive, one)) for one in by_file}) > 1:
+            return None
+        if len({_pixels(one, limits, index) for one in by_file}) > 1:
+            return None
+    best = min(
+        range(len(by_file)),
+        key=lambda n: (UID(by_file[n][0].transfer_syntax).is_compressed, contents[n]),
+    )
+    return by_file[best]
+
+
+def _decisive(header: Header) -> str:
+    """Return all that a header says but where it lies, how it is encoded, and what is noted."""
+    return repr(
+        (
+            header.patient,
+            attrs.evolve(header, path="", transfer_syntax="", notes=(), identity=()),
+        )
+    )
+
+
+def _pixels(headers: Sequence[Header], limits: Limits, index: NoIndex) -> str:
+    """Return a hash of the pixels of a file as they are read, or what no other file has."""
+    path = headers[0].path
+    frames = [header.frame for header in headers]
+
+    def values() -> tuple[str]:
+        return (pixels_hash(Path(path), frames, limits),)
+
+    try:
+        (found,) = index.facts(path, "pixels", values)
+    except LoadError:
+        return f"unreadable: {path}"
+    return found
 
 
 def _content(path: str, index: NoIndex) -> str:
@@ -93,14 +146,16 @@ def _content(path: str, index: NoIndex) -> str:
 
 
 def choose_stacks(
-    stacks: Sequence[Stack], sequences: Sequence[str]
+    stacks: Sequence[Stack], sequences: Sequence[str], regions: Sequence[str]
 ) -> tuple[list[Stack], list[Refusal]]:
     """Choose one stack for each sequence of one study.
 
-    Where several fit, one without fat suppression is taken before one with it, one as the
-    scanner first made it before a derived one, then the one with the most slices, with the finest
-    pixels, with its distortion corrected, and last the one whose SeriesInstanceUID sorts first.
-    What was passed over is listed. A study that lacks a sequence is refused.
+    Where several fit, one of the region wanted first is taken, then one that no other lies above
+    (of several stations of the table the neck's is the highest), one without fat suppression
+    before one with it, one as the scanner first made it before a derived one, then the one with
+    the most slices, with the finest pixels, with its distortion corrected, and last the one whose
+    SeriesInstanceUID sorts first. What was passed over is listed. A study that lacks a sequence
+    is refused.
 
     Parameters
     ----------
@@ -108,6 +163,8 @@ def choose_stacks(
         The stacks of one study that are wanted.
     sequences
         Which sequences a study must have.
+    regions
+        Which regions are wanted, the best first.
 
     Returns
     -------
@@ -119,14 +176,15 @@ def choose_stacks(
     refused: list[Refusal] = []
     missing: list[str] = []
     for sequence in sequences:
-        fitting = sorted((s for s in stacks if s.sequence == sequence), key=_rank)
+        fitting = [stack for stack in stacks if stack.sequence == sequence]
         if not fitting:
             missing.append(sequence)
             continue
-        chosen.append(fitting[0])
+        best, *others = _ranked(fitting, regions)
+        chosen.append(best.stack)
         refused += [
-            Refusal(headers=stack.headers, fault=_passed_over(stack, chosen[-1]))
-            for stack in fitting[1:]
+            Refusal(headers=other.stack.headers, fault=_passed_over(other, best))
+            for other in others
         ]
     if missing:
         fault = Fault("SERIES_MISSING", f"the study has no usable {' nor '.join(missing)} series")
@@ -134,7 +192,8 @@ def choose_stacks(
     return chosen, refused
 
 
-#: How stacks of one sequence are compared, and what is said of the one passed over.
+#: How stacks of one sequence are compared after their regions and places, and what is said of the
+#: one passed over.
 RULES: tuple[tuple[str, Callable[[Stack], float | str]], ...] = (
     ("shows fat as it is", lambda stack: stack.headers[0].fat_suppressed),
     ("is not derived", lambda stack: stack.headers[0].processed),
@@ -145,18 +204,71 @@ RULES: tuple[tuple[str, Callable[[Stack], float | str]], ...] = (
 )
 
 
-def _rank(stack: Stack) -> tuple[object, ...]:
-    # The last two decide between stacks of one series, whose UID is one.
-    first = stack.headers[0]
-    return (*(of(stack) for _, of in RULES), sorted(first.marks.items()), first.position)
+class _Ranked(NamedTuple):
+    """A stack, and what speaks for it and against it; less is better."""
+
+    costs: tuple[float | str, ...]
+    stack: Stack
 
 
-def _passed_over(stack: Stack, chosen: Stack) -> Fault:
+def _ranked(stacks: Sequence[Stack], regions: Sequence[str]) -> list[_Ranked]:
+    """Return stacks of one sequence, the best first."""
+    ranked = [
+        _Ranked(
+            (
+                regions.index(stack.headers[0].region),
+                any(_is_below(stack, other) for other in stacks),
+                *(cost(stack) for _, cost in RULES),
+            ),
+            stack,
+        )
+        for stack in stacks
+    ]
+
+    def key(each: _Ranked) -> tuple[object, ...]:
+        # The last two decide between stacks of one series, whose UID is one.
+        first = each.stack.headers[0]
+        return (*each.costs, sorted(first.marks.items()), first.position)
+
+    return sorted(ranked, key=key)
+
+
+def _is_below(stack: Stack, other: Stack) -> bool:
+    """Tell whether the middle of another stack lies above all of this one.
+
+    Only in one frame of reference are places of two series comparable.
+    """
+    frame = stack.headers[0].frame_of_reference_uid
+    if not frame or frame != other.headers[0].frame_of_reference_uid:
+        return False
+    return sum(_heights(other)) / 2 > max(_heights(stack))
+
+
+def _heights(stack: Stack) -> tuple[float, float]:
+    """Return between which heights in the patient a stack lies, mm."""
+    first, geometry = stack.headers[0], stack.geometry
+    corner = geometry.origin[2]
+    ends = [corner]
+    for step, count in (
+        (geometry.slice_step[2], len(stack.headers) - 1),
+        (geometry.column_cosine[2] * geometry.pixel_spacing[0], first.rows - 1),
+        (geometry.row_cosine[2] * geometry.pixel_spacing[1], first.columns - 1),
+    ):
+        ends = [end + each for end in ends for each in (0.0, step * count)]
+    return min(ends), max(ends)
+
+
+def _passed_over(other: _Ranked, best: _Ranked) -> Fault:
+    rules = ("is of the region wanted first", "lies higher", *(rule for rule, _ in RULES))
     reason = next(
-        (rule for rule, of in RULES if of(stack) != of(chosen)),
+        (
+            rule
+            for rule, mine, its in zip(rules, other.costs, best.costs, strict=True)
+            if mine != its
+        ),
         "comes first in the same series",
     )
-    text = f"another {stack.sequence} series of the study {reason}"
+    text = f"another {other.stack.sequence} series of the study {reason}"
     return Fault("SERIES_PASSED_OVER", text, ignored=True)
 
 
@@ -193,7 +305,7 @@ def _series(stack: Stack, pixel_hash: str, appearance: str) -> Series:
         frames=tuple(h.frame for h in stack.headers if h.frame is not None),
         shape=(len(stack.headers), first.rows, first.columns),
         geometry=stack.geometry,
-        transfer_syntax=first.transfer_syntax,
+        transfer_syntaxes=tuple(sorted({header.transfer_syntax for header in stack.headers})),
         frame_of_reference_uid=first.frame_of_reference_uid,
         pixel_hash=pixel_hash,
         appearance=appearance,

@@ -53,12 +53,13 @@ def normalise(volume: Volume, inside: NDArray[np.bool_], method: str) -> Volume:
     ------
     PixelError
         ``IMAGE_DEGENERATE`` when there is nothing inside, or nothing but one value, up to
-        rounding.
+        rounding, in the volume or in one of its slices.
     UsageError
         When the method is neither.
     """
     outside = int((~inside).sum())
-    values = volume.pixels[:, inside] if outside else volume.pixels.ravel()
+    slices = volume.pixels[:, inside] if outside else volume.pixels.reshape(len(volume.pixels), -1)
+    values = slices.ravel()
     if values.size == 0:
         raise PixelError("the crop lies outside the image", code="IMAGE_DEGENERATE")
     if method == "percentile":
@@ -70,8 +71,12 @@ def normalise(volume: Volume, inside: NDArray[np.bool_], method: str) -> Volume:
         step = f"normalised: mean {shift:g} to 0, standard deviation {scale:g} to 1"
     else:
         raise UsageError(f"normalise is one of {', '.join(NORMALISATIONS)}, not {method!r}")
-    if not scale > FAINTEST_SIGNAL * np.abs(values).max():
+    faintest = FAINTEST_SIGNAL * np.abs(values).max()
+    if not scale > faintest:
         raise PixelError("the crop has nearly one value only", code="IMAGE_DEGENERATE")
+    # A slab may end in slices of one value; a network is shown none of them.
+    if not np.ptp(slices, axis=1).min() > faintest:
+        raise PixelError("a slice of the crop has nearly one value only", code="IMAGE_DEGENERATE")
     pixels = (volume.pixels - np.float32(shift)) / np.float32(scale)
     if method == "percentile":
         np.clip(pixels, 0, 1, out=pixels)

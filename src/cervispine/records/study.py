@@ -65,8 +65,8 @@ class Series(_Mapped):
         Slices, rows, columns.
     geometry
         Where the stack lies in the patient.
-    transfer_syntax
-        UID of the encoding of the pixels.
+    transfer_syntaxes
+        UIDs of how the files encode their pixels, each once, sorted; empty for NIfTI.
     frame_of_reference_uid
         FrameOfReferenceUID, empty when absent.
     pixel_hash
@@ -97,7 +97,7 @@ class Series(_Mapped):
     _files: tuple[str, ...] = attrs.field(alias="files", converter=_texts, repr=False)
     shape: tuple[int, int, int]
     geometry: Geometry = attrs.field(repr=False)
-    transfer_syntax: str = attrs.field(repr=False)
+    transfer_syntaxes: tuple[str, ...] = attrs.field(repr=False)
     frame_of_reference_uid: str = attrs.field(default="", repr=False)
     pixel_hash: str = attrs.field(default="", repr=False)
     appearance: str = attrs.field(default="", repr=False)
