@@ -121,3 +121,31 @@ def test_phantoms_name_nobody(phantom: PhantomCohort) -> None:
 
 def test_no_files_no_notes() -> None:
     assert identity_notes([]) == []
+
+
+def test_one_identifier_of_several_persons_is_noted(tmp_path: Path, Series: Any) -> None:
+    for number, (birth, sex) in enumerate([("19600102", "F"), ("19600102", "F"), ("", "M")]):
+
+        def change(_: int, dataset: Dataset, birth: str = birth, sex: str = sex) -> None:
+            dataset.PatientBirthDate, dataset.PatientSex = birth, sex
+
+        series = Series(patient="ANON", study=f"1.2.3.{number}", series=f"1.2.3.{number}.1")
+        series.write(tmp_path / str(number), change=change)
+        found = notes(Loader().index(tmp_path))
+        assert ("PATIENT_SHARED" in found) == (number == 2)
+    assert found["PATIENT_SHARED"][1].startswith("1 PatientID stand for")
+    assert "1960" not in str(found["PATIENT_SHARED"])
+
+
+def test_one_frame_of_reference_of_several_patients_is_noted(tmp_path: Path, Series: Any) -> None:
+    for number in range(3):
+
+        def change(index: int, dataset: Dataset, number: int = number) -> None:
+            dataset.FrameOfReferenceUID = "1.2.3.4"
+            dataset.PixelData = bytes([number]) + dataset.PixelData[1:]
+
+        series = Series(patient=f"P{number}", study=f"1.2.3.{number}", series=f"1.2.3.{number}.1")
+        series.write(tmp_path / str(number), change=change)
+        assert ("FRAME_SHARED" in notes(Loader().index(tmp_path))) == (number > 0)
+    _, reason = notes(Loader().index(tmp_path))["FRAME_SHARED"]
+    assert reason.startswith("3 patients share 1 FrameOfReferenceUID")

@@ -68,12 +68,13 @@ def test_the_summary_counts_classes_and_sequences(study: Make, series: Callable[
         [
             study("a", "1", label=1, series=(series(), series(sequence="T1"))),
             study("b", "2", label=0, series=(series(),)),
-            study("c", "3", label=1),
+            study("c", "3", label=1, series=(series(plane="axial"),)),
         ],
         IntakeReport(found=8, used=8),
     )
     assert cohort.summary().splitlines() == [
         "3 studies of 3 patients (2 OPLL, 1 DSS)",
+        "  1 axial T2 series",
         "  1 sagittal T1 series",
         "  2 sagittal T2 series",
         "8 files found = 8 used + 0 rejected + 0 ignored",
@@ -173,6 +174,20 @@ def test_a_fraction_is_of_the_patients_and_the_seed_decides(study: Make) -> None
     cohort = patients(study)
     assert len(cohort.split(0.4)[1]) == 12
     assert len({cohort.split(0.4, seed=seed)[1].patients for seed in range(5)}) == 5
+
+
+def test_a_stratum_that_must_stay_together_is_told(study: Make) -> None:
+    cohort = Cohort(
+        study(
+            f"P{n:03d}", f"1.{n}", label=n % 2, attributes={"site": "AB"[n // 20]},
+            frame_of_reference_uid="1.2.3.4" if n < 20 else "",
+        )
+        for n in range(40)
+    )  # fmt: skip
+    with pytest.warns(DataWarning, match="STRATUM_WHOLE: 1 of the strata by site") as caught:
+        _, test = cohort.split(10, stratify=("site",))
+    assert len(caught) == 1
+    assert {each.attributes["site"] for each in test} == {"B"}
 
 
 def test_an_attribute_has_its_share_of_each_part_within_each_label(study: Make) -> None:

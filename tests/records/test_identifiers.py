@@ -62,6 +62,20 @@ def test_who_is_not_there_is_a_stranger() -> None:
     assert unmatched_rows(rows("a"), {"a"}).code_of_faults("LABELS_UNMATCHED") == "LABELS_UNMATCHED"
 
 
+def test_identifiers_that_look_like_dates_are_no_damage_where_others_of_them_are_joined() -> None:
+    found = unmatched_rows(
+        rows("01-02-001", "01-02-002", "01-02-003"), {"01-02-001", "01-02-002", "FOREIGN9"}
+    )
+    assert found.suspects == {}
+    assert [row.number for row in found.strangers] == [4]
+
+
+def test_an_image_without_an_identifier_lacks_no_row() -> None:
+    found = unmatched_rows(rows("a", "0", "3-Apr"), {"a", ""})
+    assert found.suspects == {}
+    assert [row.number for row in found.strangers] == [3, 4]
+
+
 def test_a_long_list_of_rows_is_counted() -> None:
     found = unmatched_rows(rows(*map(str, range(1, 41))), {f"00{n}" for n in range(1, 41)})
     (fault,) = found.faults()

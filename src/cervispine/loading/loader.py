@@ -35,6 +35,7 @@ from cervispine.loading.selection import (
     refusal_of,
     series_of,
 )
+from cervispine.loading.sharing import shared_frames, shared_identifiers
 from cervispine.loading.sources import Source, find
 from cervispine.records import Cohort, IntakeReport, Manifest, Problem, Series, Study, Volume
 from cervispine.records.arrays import read_only
@@ -271,7 +272,11 @@ class Loader(BaseEstimator):  # type: ignore[misc]
             found=found.count,
             used=used,
             problems=tuple(problems),
-            identity=tuple(identity_notes({each.path: each.identity for each in headers}.values())),
+            identity=(
+                *identity_notes({each.path: each.identity for each in headers}.values()),
+                *shared_identifiers(headers),
+                *shared_frames(studies),
+            ),
             unused_patients=frozenset(unused),
         )
         return Outcome(tuple(studies), intake)

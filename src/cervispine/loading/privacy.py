@@ -7,6 +7,7 @@ others did.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from cervispine.loading.elements import Plain, tags_of
 from cervispine.loading.parsing import Parsed
 from cervispine.records import Problem
 
-__all__ = ["IDENTITY_TAGS", "identity_notes", "identity_of"]
+__all__ = ["IDENTITY_TAGS", "PERSON", "identity_notes", "identity_of"]
 
 #: Of the attributes that the Basic Profile removes, replaces or empties (PS3.15 table E.1-1), those
 #: that name a person, a place or a number under which others know the patient.
@@ -33,7 +34,7 @@ IDENTIFYING = (
 CLAIMS = ("PatientIdentityRemoved", "DeidentificationMethodCodeSequence", "BurnedInAnnotation")
 
 #: What a header is looked through for, beside what the images need.
-IDENTITY_TAGS = tags_of("PatientID", *IDENTIFYING, *CLAIMS)
+IDENTITY_TAGS = tags_of("PatientID", "PatientSex", *IDENTIFYING, *CLAIMS)
 
 #: The codes of CID 7050; any other text may be anything, and is not repeated.
 METHODS = frozenset(str(code) for code in range(113100, 113113))
@@ -52,10 +53,14 @@ PRIVATE = "private"
 UNSTATED = "burned-in unstated"
 REMOVED = "removed "
 METHOD = "method "
+PERSON = "person "
 
 
 def identity_of(parsed: Parsed) -> tuple[str, ...]:
-    """Return what a file says of identity: names of elements and claims, none of their values."""
+    """Return what a file says of identity: names of elements and claims, none of their values.
+
+    Birth date and sex are hashed together, to be compared with those of other files.
+    """
     elements = parsed.elements
     patient = _plain(elements, "PatientID")
     found = [keyword for keyword in IDENTIFYING if _holds(_plain(elements, keyword), patient)]
@@ -66,6 +71,9 @@ def identity_of(parsed: Parsed) -> tuple[str, ...]:
         found.append(PRIVATE)
     if not _plain(elements, "BurnedInAnnotation"):
         found.append(UNSTATED)
+    person = "\\".join(_plain(elements, name) for name in ("PatientBirthDate", "PatientSex"))
+    if person != "\\":
+        found.append(PERSON + hashlib.sha256(person.encode()).hexdigest()[:8])
     return tuple(found)
 
 

@@ -330,8 +330,10 @@ class Cohort(Sequence[Study]):
         )
         classes = ", ".join(f"{counts[name]} {name}" for name in sorted(counts, reverse=True))
         lines = [f"{len(self)} studies of {patients} patients ({classes})"]
-        sequences = Counter(series.sequence for study in self for series in study.series)
-        lines += [f"  {count} sagittal {name} series" for name, count in sorted(sequences.items())]
+        kinds = Counter(
+            f"{series.plane} {series.sequence}" for study in self for series in study.series
+        )
+        lines += [f"  {count} {kind} series" for kind, count in sorted(kinds.items())]
         if self.intake is not None:
             lines.append(self.intake.summary())
         return "\n".join(lines)

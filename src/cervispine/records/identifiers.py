@@ -85,10 +85,12 @@ def unmatched_rows(rows: Iterable[Row], known: Collection[str]) -> Unmatched:
     rows
         Of a table with the column ``patient``.
     known
-        The identifiers there are. A row is suspected only while some of them have no row.
+        The identifiers there are. A row is suspected only while some of them have no row, and of
+        a spreadsheet's damage only where no identifier that has a row looks like it.
     """
     rows = list(rows)
-    lonely = set(known) - {row["patient"] for row in rows}
+    lonely = set(known) - {row["patient"] for row in rows} - {""}
+    undamaged = not any(map(EXCEL_DAMAGE.fullmatch, set(known) - lonely))
     looks = {_look(identifier) for identifier in lonely}
     zeros = {_without_zeros(identifier) for identifier in lonely}
     digits = {each[:EXCEL_DIGITS] for each in lonely if each.isdigit()}
@@ -102,7 +104,9 @@ def unmatched_rows(rows: Iterable[Row], known: Collection[str]) -> Unmatched:
             suspects["ID_LEADING_ZERO_SUSPECT"].append(row)
         elif _look(identifier) in looks:
             suspects["ID_LOOKALIKE"].append(row)
-        elif lonely and (EXCEL_DAMAGE.fullmatch(identifier) or _is_rounded(identifier, digits)):
+        elif lonely and (
+            (undamaged and EXCEL_DAMAGE.fullmatch(identifier)) or _is_rounded(identifier, digits)
+        ):
             suspects["ID_EXCEL_DAMAGE"].append(row)
         else:
             strangers.append(row)

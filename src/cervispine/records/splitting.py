@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cervispine.exceptions import UsageError
+from cervispine.exceptions import DataWarning, UsageError
 from cervispine.records.identity import groups_of
 from cervispine.records.study import Study
 
@@ -40,6 +41,12 @@ def draw_test(
     ------
     UsageError
         ``SPLIT_IMPOSSIBLE``; an attribute that no study has; a negative seed.
+
+    Warns
+    -----
+    DataWarning
+        ``STRATUM_WHOLE`` when a stratum gives nobody to the test part because its patients must
+        stay together.
     """
     if seed < 0:
         raise UsageError(f"a seed is a whole number from 0, not {seed}")
@@ -54,13 +61,21 @@ def draw_test(
     wanted = _wanted(test, total)
     generator = np.random.default_rng(seed)
     chosen: set[int] = set()
-    short = 0
+    short = whole = 0
     strata = _strata(studies, labels, groups, stratify)
     for members, quota in _quotas(strata, sizes, wanted):
         # What one stratum of large groups cannot fill, the next one does.
         drawn = _draw(generator.permutation(members).tolist(), sizes, quota + short)
         short += quota - sum(sizes[group] for group in drawn)
         chosen.update(drawn)
+        whole += bool(stratify) and quota > 0 and not drawn
+    if whole:
+        warnings.warn(
+            f"STRATUM_WHOLE: {whole} of the strata by {', '.join(stratify)} give nobody to a part, "
+            "since their patients must stay together: they share a frame of reference, or pixels",
+            DataWarning,
+            stacklevel=3,
+        )
     if short:
         rest = sorted(set(sizes) - chosen)
         chosen.update(_draw(generator.permutation(rest).tolist(), sizes, short))
