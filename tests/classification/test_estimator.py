@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from pathlib import Path
 
 import attrs
@@ -25,6 +26,7 @@ from cervispine.exceptions import (
     BackboneNotFoundError,
     LabelError,
     LeakageError,
+    LoaderNotFoundError,
     ProvenanceWarning,
     TrainingError,
     UsageError,
@@ -110,10 +112,16 @@ def test_images_of_another_loader_than_the_training_ones_are_told_of(
         )
         for study in cohort[:1]
     ]
+    with (
+        pytest.warns(ProvenanceWarning, match="these are read by lab-loader:lab"),
+        pytest.raises(LoaderNotFoundError),
+    ):
+        fitted.classify(studies, allow_training_patients=True)
     # The preprocessor's own loader reads them whatever they name.
     reading = copy.copy(fitted)
     reading.preprocessor_ = clone(fitted.preprocessor_).set_params(loader="dicom")
-    with pytest.warns(ProvenanceWarning, match="these are read by lab-loader:lab"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ProvenanceWarning)
         reading.classify(studies, allow_training_patients=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,20 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from sklearn.base import clone
 
-from cervispine import Classifier, Cohort, OPLLClassifier
-from cervispine.exceptions import BackboneNotFoundError, ModelFormatError, ProvenanceWarning
+from cervispine import Classifier, Cohort, Loader, OPLLClassifier, Preprocessor, Volume
+from cervispine.classification import Ensemble
+from cervispine.classification.parameters import fingerprint
+from cervispine.exceptions import (
+    BackboneNotFoundError,
+    DataWarning,
+    LoaderNotFoundError,
+    ModelFormatError,
+    ProvenanceWarning,
+    UsageError,
+)
+from cervispine.loading import registry
 
 
 @pytest.fixture
@@ -210,6 +222,96 @@ def test_a_backbone_that_is_not_installed_is_told(folder: Path) -> None:
     with pytest.raises(BackboneNotFoundError, match="convnext_tiny") as caught:
         OPLLClassifier.load(folder)
     assert "spine-convnext 0.1.0: install it" in caught.value.advice
+
+
+class Inverted(Loader):
+    """A loader that no distribution declares."""
+
+    def read(self, study: Any, sequence: str = "T2", **options: Any) -> Volume:
+        volume = super().read(study, sequence, **options)
+        return volume.with_step("inverted", pixels=volume.pixels.max() - volume.pixels)
+
+
+@pytest.fixture
+def tiny(install: Callable[..., None], small: Preprocessor) -> Callable[..., OPLLClassifier]:
+    """Return what makes a classifier of the smallest network, whose images a loader reads."""
+    install("good", "loader_bright")
+    for kept in (registry.made_once, registry._with_version):
+        kept.cache_clear()
+
+    def make(loader: Any, **more: Any) -> OPLLClassifier:
+        preprocessor = clone(small).set_params(loader=loader)
+        return OPLLClassifier(
+            backbone="tiny", preprocessor=preprocessor, epochs=1, validation=0.3, progress=False,
+            **more,
+        )  # fmt: skip
+
+    return make
+
+
+def test_the_loader_that_was_named_comes_back(
+    tiny: Callable[..., OPLLClassifier], cohort: Cohort, tmp_path: Path
+) -> None:
+    model = tiny("bright").fit(cohort)
+    assert model.record_["loaders"] == ["bright-loader:bright 1.0"]
+    again = OPLLClassifier.load(model.save(tmp_path))
+    assert again.preprocessor_.loader == "bright-loader:bright"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ProvenanceWarning)
+        again.classify(cohort, allow_training_patients=True)
+    assert np.array_equal(again.predict_proba(cohort), model.predict_proba(cohort))
+    saved = json.loads((tmp_path / "config.json").read_text())["preprocessing"]
+    edit_config(tmp_path, preprocessing=saved | {"loader": "bright-loader:bright 0.9"})
+    with pytest.warns(ProvenanceWarning, match=r"bright 0\.9; others .* by bright-loader:bright 1"):
+        OPLLClassifier.load(tmp_path)
+    edit_config(tmp_path, preprocessing=saved | {"loader": "lab-loader:lab 1.2"})
+    with pytest.raises(LoaderNotFoundError) as refusal:
+        OPLLClassifier.load(tmp_path)
+    assert refusal.value.advice == "the model was made with lab-loader:lab 1.2: install it"
+
+
+def test_a_loader_that_was_an_object_is_asked_for(
+    tiny: Callable[..., OPLLClassifier], cohort: Cohort, tmp_path: Path
+) -> None:
+    model = tiny(Inverted()).fit(cohort)
+    (loader,) = model.record_["loaders"]
+    assert loader.split()[0] == f"{__name__}.Inverted"
+    model.save(tmp_path)
+    with pytest.warns(ProvenanceWarning, match="by the loader that each series names"):
+        again = OPLLClassifier.load(tmp_path)
+    with (
+        pytest.warns(ProvenanceWarning, match="these are read by cervispine:dicom"),
+        pytest.warns(DataWarning, match="UNLIKE_TRAINING"),
+    ):
+        again.classify(cohort, allow_training_patients=True)
+    again.preprocessor_.loader = Inverted()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ProvenanceWarning)
+        again.classify(cohort, allow_training_patients=True)
+    assert np.array_equal(again.predict_proba(cohort), model.predict_proba(cohort))
+
+
+def test_parameters_of_a_loader_are_told_when_they_are_lost(
+    tiny: Callable[..., OPLLClassifier], cohort: Cohort, tmp_path: Path
+) -> None:
+    bright = registry.load_loader("bright")
+    tiny(bright(power=3.0)).fit(cohort).save(tmp_path)  # type: ignore[call-arg]
+    with pytest.warns(ProvenanceWarning, match="give it again"):
+        again = OPLLClassifier.load(tmp_path)
+    assert again.preprocessor_.loader == "bright-loader:bright"
+
+
+def test_members_and_resumed_trainings_have_one_loader(
+    tiny: Callable[..., OPLLClassifier], cohort: Cohort
+) -> None:
+    with pytest.raises(UsageError, match="one preprocessing"):
+        Ensemble(members=[tiny("dicom"), tiny(Inverted(), seed=1)]).fit(cohort)
+    held_out = np.arange(len(cohort)) % 3 == 0
+    prints = {
+        fingerprint(each, cohort, cohort.labels, held_out, each.preprocessor, False)
+        for each in (tiny("dicom"), tiny("bright"), tiny(Inverted()), tiny(None))
+    }
+    assert len(prints) == 4
 
 
 def test_the_history_is_a_table_too(fitted: OPLLClassifier, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def _index(
             manifest=None if verify is None else Path(verify),
             saved=None if saved is None else Path(saved),
         )
-    warn_of_other_loaders(classifier.record_, cohort)
+    warn_of_other_loaders(classifier.record_, cohort, classifier.preprocessor_)
     return cohort
 
 

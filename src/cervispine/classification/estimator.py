@@ -264,8 +264,9 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device_ = device
         self.history_ = trained.history
         self.record_ = training_record(
-            self, weights, recipe, studies, truth, held_out, trained.best_epoch, intake=intake
-        )
+            self, preprocessor, weights, recipe, studies, truth, held_out, trained.best_epoch,
+            intake=intake,
+        )  # fmt: skip
         self.record_["validated"] = validated(validation.truth, probabilities, self.threshold_)
         self.trained_on_ = TrainedOn.of(studies, key)
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cervispine.exceptions import LabelError, ProvenanceWarning, TrainingError, UsageError
-from cervispine.loading.registry import with_version
+from cervispine.preprocessing import Preprocessor
+from cervispine.preprocessing.loaders import loaders_of
 from cervispine.records import Cohort, Study
 
-__all__ = ["labelled_studies", "loaders_of", "validation_part", "warn_of_other_loaders"]
+__all__ = ["labelled_studies", "validation_part", "warn_of_other_loaders"]
 
 
 def labelled_studies(
@@ -51,19 +52,15 @@ def labelled_studies(
     return studies, truth.astype(np.int64)
 
 
-def loaders_of(studies: Sequence[Study]) -> list[str]:
-    """Return the loaders that the studies name, each with the version installed."""
-    names = sorted({series.loader for study in studies for series in study.series})
-    return [with_version(name) for name in names]
-
-
-def warn_of_other_loaders(record: Mapping[str, Any], studies: Sequence[Study]) -> None:
+def warn_of_other_loaders(
+    record: Mapping[str, Any], studies: Sequence[Study], preprocessor: Preprocessor
+) -> None:
     """Warn where studies are read by other loaders than the record of a training names.
 
     Two loaders may scale the values of one image in two ways, as those of DICOM and NIfTI do.
     """
     known = {loader.split()[0] for loader in record.get("loaders", ())}
-    others = {series.loader for study in studies for series in study.series} - known
+    others = {loader.split()[0] for loader in loaders_of(studies, preprocessor.loader)} - known
     if known and others:
         warnings.warn(
             f"the model was trained on images read by {' and '.join(sorted(known))}; "

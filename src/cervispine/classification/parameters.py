@@ -18,6 +18,7 @@ from cervispine.classification.pooling import check_pooling
 from cervispine.classification.weights import SAVED, LocalWeights
 from cervispine.exceptions import UsageError
 from cervispine.preprocessing import Preprocessor
+from cervispine.preprocessing.loaders import loaders_of
 from cervispine.records import Study
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def fingerprint(
             classifier, weights.sha256 if isinstance(weights, LocalWeights) else ""
         ),
         "preprocessing": preprocessor.settings(),
+        "loaders": loaders_of(studies, preprocessor.loader),
         "studies": [study.uid for study in studies],
         "pixels": [[series.pixel_hash for series in study.series] for study in studies],
         "truth": truth.tolist(),

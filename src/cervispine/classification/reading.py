@@ -133,7 +133,7 @@ class Reading:
             Some studies are unlike those the model was trained on (``UNLIKE_TRAINING``).
         """
         check_is_fitted(self)
-        warn_of_other_loaders(self.record_, X)
+        warn_of_other_loaders(self.record_, X, self.preprocessor_)
         compared = "nothing" if allow_training_patients else self.trained_on_.refuse(X, key)
         predictions = self._predictions(X, self.preprocessor_.transform(list(X)), compared)
         if predictions.unlike_training is not None:

@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from cervispine.backbones import find_backbone
-from cervispine.classification.inputs import loaders_of
 from cervispine.classification.parameters import plain_parameters
 from cervispine.classification.training import Recipe
 from cervispine.classification.weights import LocalWeights
 from cervispine.evaluation import proportion
 from cervispine.evaluation.areas import estimate_auc
+from cervispine.preprocessing import Preprocessor
+from cervispine.preprocessing.loaders import loaders_of
 from cervispine.records import IntakeReport, Study
 from cervispine.records.describing import describe
 
@@ -28,6 +29,7 @@ __all__ = ["training_record", "validated"]
 
 def training_record(
     classifier: Classifier,
+    preprocessor: Preprocessor,
     weights: LocalWeights | bool,
     recipe: Recipe,
     studies: Sequence[Study],
@@ -41,8 +43,8 @@ def training_record(
 
     Parameters
     ----------
-    classifier, weights, recipe
-        What was asked for, and what it started from.
+    classifier, preprocessor, weights, recipe
+        What was asked for, what prepared its images, and what it started from.
     studies, truth, held_out
         What it was trained on, and which of it was the validation part.
     best_epoch
@@ -62,7 +64,7 @@ def training_record(
         "backbone": classifier.backbone,
         "backbone_distribution": found.distribution,
         "backbone_version": found.version,
-        "loaders": loaders_of(studies),
+        "loaders": loaders_of(studies, preprocessor.loader),
         "device": str(recipe.device),
         "precision": str(recipe.precision).removeprefix("torch."),
         "seed": parameters["seed"],

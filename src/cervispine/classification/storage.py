@@ -23,10 +23,12 @@ from cervispine.classification.networks import build_network
 from cervispine.classification.parameters import plain_parameters
 from cervispine.exceptions import (
     BackboneNotFoundError,
+    LoaderNotFoundError,
     ModelFormatError,
     ProvenanceWarning,
     UsageError,
 )
+from cervispine.loading.registry import find_loader
 from cervispine.preprocessing import Preprocessor
 from cervispine.records.files import make_folder, write_bytes, write_json, write_text
 
@@ -177,6 +179,7 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
     if not np.isfinite([threshold, offset, temperature]).all() or temperature <= 0:
         raise refused(folder, "its threshold, offset or temperature cannot be meant")
     _compare_backbone(record)
+    _compare_loader(config["preprocessing"], preprocessor)
     network = build_network(classifier, preprocessor)
     network.load_state_dict(_read_weights(folder, config, network.state_dict()))
     classifier.device_ = choose_device(device)
@@ -314,6 +317,30 @@ def _compare_backbone(record: dict[str, Any]) -> None:
         warnings.warn(
             f"the model was made with the backbone of {' '.join(made_with)}; installed is "
             f"{backbone.distribution} {backbone.version}",
+            ProvenanceWarning,
+            stacklevel=4,
+        )
+
+
+def _compare_loader(saved: Mapping[str, Any], preprocessor: Preprocessor) -> None:
+    """Refuse a loader that is not installed, and warn of one that cannot be had as it was."""
+    loader = saved.get("loader")
+    if isinstance(preprocessor.loader, str):
+        try:
+            find_loader(preprocessor.loader)
+        except LoaderNotFoundError as error:
+            if error.code != LoaderNotFoundError.code:
+                raise
+            raise LoaderNotFoundError(
+                error.what,
+                where=error.where,
+                advice=f"the model was made with {loader}: install it",
+            ) from error
+    now = preprocessor.settings().get("loader", "the loader that each series names")
+    if loader is not None and loader != now:
+        warnings.warn(
+            f"the model was trained on images read by {loader}; others will be read by {now}. "
+            "Where that loader was an object, give it again: model.preprocessor_.loader = ...",
             ProvenanceWarning,
             stacklevel=4,
         )

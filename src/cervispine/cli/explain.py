@@ -92,7 +92,7 @@ def explain(
     sequences = classifier.preprocessor_.sequences
     cohort = index_folder(data, loader=loader, verify=verify, sequences=sequences, saved=saved)
     chosen = cohort if patients is None else _chosen(cohort, names_in(patients))
-    warn_of_other_loaders(classifier.record_, chosen)
+    warn_of_other_loaders(classifier.record_, chosen, classifier.preprocessor_)
     if not allow_training_patients:
         classifier.trained_on_.refuse(chosen, secret)
     make_folder(out)

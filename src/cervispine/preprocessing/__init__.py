@@ -5,6 +5,7 @@ spine           the spinal canal and the mid-sagittal slice, from the images the
 window          which part of the patient is cut, and the cutting
 resampling      in-plane interpolation by a matrix for each axis
 normalisation   intensities to a common scale
+loaders         by whom images are read, as caches, models and their records know it
 augmentation    what training changes at random
 preprocessor    Preprocessor: the object that does all this
 """

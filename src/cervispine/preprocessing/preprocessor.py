@@ -15,6 +15,7 @@ from cervispine.exceptions import LoadError, UsageError
 from cervispine.loading import ImageLoader
 from cervispine.loading.registry import identity_of, made_once
 from cervispine.preprocessing.cache import Cache, StoredPixels
+from cervispine.preprocessing.loaders import identity_or_class, name_in
 from cervispine.preprocessing.normalisation import NORMALISATIONS, normalise
 from cervispine.preprocessing.orientation import orient
 from cervispine.preprocessing.window import LEAVE_OUT, Window, cut, find_window
@@ -228,18 +229,33 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return Augmentation.drawn(count, generator, slices=self.slices)
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the images, as JSON can hold it: what a saved model keeps."""
-        return {
+        """Return what decides the images, as JSON can hold it: what a saved model keeps.
+
+        Of a loader, where one is given, it is what tells its images from those of another.
+
+        Raises
+        ------
+        LoaderContractError
+            The loader is an object that cannot be pickled.
+        """
+        settings = {
             "size": list(self.size),
             "spacing": self.spacing,
             "slices": self.slices,
             "sequences": list(self.sequences),
             "normalise": self.normalise,
         }
+        if self.loader is not None:
+            settings["loader"] = identity_or_class(self.loader)
+        return settings
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Preprocessor:
         """Return the preprocessor that :meth:`settings` came from.
+
+        A loader that is installed under a name is taken by it, in the version that is here and with
+        the parameters it has by itself. One that never was is left out, and then the loader that
+        each series names reads; the settings of what is returned tell these apart.
 
         Raises
         ------
@@ -247,7 +263,8 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             When a setting is missing, unknown, or cannot be meant.
         """
         known = set(cls().settings())
-        if set(settings) != known:
+        loader = settings.get("loader", "")
+        if set(settings) - {"loader"} != known or not isinstance(loader, str):
             raise UsageError(
                 f"the settings of a preprocessor are {sorted(known)}, not {sorted(settings)}"
             )
@@ -256,7 +273,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             name: tuple(value) if isinstance(value, list) else value
             for name, value in settings.items()
         }
-        return cls(**values).fit()
+        return cls(**{**values, "loader": name_in(loader)}).fit()
 
     def _check_parameters(self) -> None:
         rules = {
@@ -293,9 +310,10 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def _stored(self, studies: Sequence[Study], folder: str | Path) -> StoredPixels:
+        if self.loader is not None:
+            identity_of(self.loader)  # refuses one without a version
         # What each series names is the cache's to look at.
-        loader = None if self.loader is None else identity_of(self.loader)
-        cache = Cache(folder, {"loader": loader, **self.settings()})
+        cache = Cache(folder, self.settings())
         return cache.pixels(studies, self._prepare_item, self._shape())
 
     def _shape(self) -> tuple[int, int, int]:
