@@ -1,10 +1,12 @@
 """Measure whether heat maps meet the plaques of phantoms, and fall to chance without training.
 
     python benchmarks/explanations.py [--phantoms 11] [--seed 0] [--folder DIR]
+    python benchmarks/explanations.py --backbone resnet50 --layers layer1 layer2 layer3 layer4
 
 Trains one network on phantoms by the quick preset and explains the test patients whose OPLL it
 finds. Each line: name, ratio, target, pass or fail. Everything here is synthetic. With --folder
-phantoms and model are kept there, and used again.
+phantoms and model are kept there, and used again. With --layers only Grad-CAM of these layers is
+held against the plaques: how a backbone's own layer is chosen.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -25,8 +28,8 @@ import numpy as np
 import torch
 
 from cervispine import Cohort, Loader, OPLLClassifier, Phantom, Preprocessor, Study
-from cervispine.backbones import build_backbone
-from cervispine.classification import Heatmap
+from cervispine.backbones import build_backbone, load_backbone
+from cervispine.classification import Heatmap, explaining
 from cervispine.evaluation import (
     Estimate,
     Localisation,
@@ -251,6 +254,20 @@ def score_twins(
     )
 
 
+def score_layers(
+    classifier: OPLLClassifier,
+    found: list[Study],
+    truths: dict[str, Truth],
+    layers: Sequence[str],
+) -> None:
+    for layer in layers:
+        backbone = attrs.evolve(load_backbone(classifier.backbone), map_layer=layer)
+        with mock.patch.object(explaining, "load_backbone", return_value=backbone):
+            meetings = [held_against(classifier.explain(s), truths[s.patient]) for s in found]
+        hits = sum(each.hit for each in meetings)
+        show(f"grad-cam of {layer}: {hits} of {len(meetings)}", meetings)
+
+
 def score_fresh(classifier: OPLLClassifier, folder: Path, seed: int) -> None:
     """Point again, at phantoms on which nothing was chosen."""
     difficulty = PRESETS["quick"].phantom["difficulty"]
@@ -272,6 +289,7 @@ def main() -> int:
     parser.add_argument("--phantoms", type=int, default=11, help="seed of the phantoms")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the training")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--layers", nargs="+", help="hold Grad-CAM of these layers to the plaques")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
@@ -297,6 +315,9 @@ def main() -> int:
             del maps[name]
         print(f"of {len(missed)} of these the plaque lies outside of what the network was given")
         found = [study for study in found if study.patient in maps]
+        if options.layers:
+            score_layers(classifier, found, truths, options.layers)
+            return 0
         score_maps(maps, truths)
         score_occlusion(classifier, found, truths)
         score_random(classifier, found, truths)

@@ -265,7 +265,8 @@ def _series(frame: str, pixels: str) -> Series:
     )
     return Series(
         uid="1", plane="sagittal", sequence="T2", files=(Path("a"),), shape=(1, 2, 2),
-        geometry=geometry, transfer_syntaxes=("1.2",), frame_of_reference_uid=frame, pixel_hash=pixels,
+        geometry=geometry, transfer_syntaxes=("1.2",), frame_of_reference_uid=frame,
+        pixel_hash=pixels,
     )  # fmt: skip
 
 
