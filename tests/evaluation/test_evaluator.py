@@ -5,6 +5,8 @@ import pickle
 import re
 import subprocess
 import sys
+import warnings
+from itertools import product
 from pathlib import Path
 
 import matplotlib as mpl
@@ -87,6 +89,15 @@ def test_every_interval_has_the_confidence_that_was_asked_for(
 def test_each_endpoint_is_a_family_of_its_own(comparison):
     from statsmodels.stats.multitest import multipletests
 
+    for endpoint, readers_are in product(("sensitivity", "auc"), ("fixed", "random")):
+        family = [
+            item
+            for item in comparison.against_mean
+            if (item.endpoint, item.readers_are) == (endpoint, readers_are)
+        ]
+        assert [item.model for item in family] == list(MODELS)
+        wanted = multipletests([item.difference.p_value for item in family], method="holm")[1]
+        assert [item.adjusted_p_value for item in family] == pytest.approx(wanted.tolist())
     for endpoint in ("sensitivity", "specificity", "accuracy", "auc"):
         family = [pair for pair in comparison.against_readers if pair.endpoint == endpoint]
         assert len(family) == 9
@@ -255,6 +266,48 @@ def test_strata_come_hardest_first_and_without_tests(truth_by_patient, scores_by
     assert "10 positive patients without a type are in no level of it" in result.notes
     assert "p_value" not in json.dumps(result.to_dict()["strata"])
     assert len(result.tables()["T6"]) == 24
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", float("nan"), np.float32("nan"), pd.NA, pd.NaT])
+def test_a_missing_level_is_no_level(truth_by_patient, scores_by_patient, readers, nothing):
+    types = {patient: "mixed" if label else nothing for patient, label in truth_by_patient.items()}
+    types[next(patient for patient, label in truth_by_patient.items() if label)] = nothing
+    result = Evaluator().compare(
+        truth_by_patient, scores_by_patient, readers, thresholds=0.5, strata={"type": types}
+    )
+    assert {item.level for item in result.strata} == {"mixed"}
+    assert "1 positive patients without a type are in no level of it" in result.notes
+
+
+def test_a_stratum_of_other_cases_is_refused(truth_by_patient, scores_by_patient, readers):
+    numbers = dict(enumerate(truth_by_patient.values()))
+    with pytest.raises(MismatchedCasesError, match="none of the 171 cases") as refusal:
+        Evaluator().compare(
+            truth_by_patient, scores_by_patient, readers, thresholds=0.5, strata={"site": numbers}
+        )
+    assert refusal.value.code == "CASES_MISMATCHED"
+    assert refusal.value.where == "strata, site"
+
+
+def test_a_mean_of_some_readers_only_says_of_whom_it_is(truth_by_patient, scores_by_patient):
+    rows = [
+        {"patient": patient, "reader": f"R{number}", "call": (place + number) % 3 > 0}
+        | ({"rating": (place * number) % 5 + 1} if number > 4 else {"rating": None})
+        for number in range(1, 7)
+        for place, patient in enumerate(truth_by_patient)
+    ]
+    frame = pd.DataFrame(rows).astype({"call": int})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = ReaderTable.from_frame(frame)
+    result = Evaluator().compare(truth_by_patient, scores_by_patient, table, thresholds=0.5)
+    [note] = [note for note in result.notes if "2 of 6 readers gave ratings" in note]
+    assert "the mean of the readers in AUC is theirs; only 2 readers" in note
+    scopes = {
+        (item.endpoint, item.readers_are): item.difference.scope for item in result.against_mean
+    }
+    assert scopes["auc", "random"] == "readers like these 2 and cases like these"
+    assert scopes["sensitivity", "random"] == "readers like these 6 and cases like these"
 
 
 def test_a_threshold_chosen_on_the_test_set_is_said_so(

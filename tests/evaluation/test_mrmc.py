@@ -233,6 +233,21 @@ def test_three_modalities_have_three_differences(study):
     json.dumps(result.to_dict(), allow_nan=False)
 
 
+@FEW
+def test_many_differences_are_said_not_to_be_corrected(study, synthetic):
+    calls = {
+        (modality, reader): np.roll(study["resnet34"], place + ord(reader))
+        for place, modality in enumerate("abc")
+        for reader in "xyz"
+    }
+    three = mrmc(long_table(study["label"], calls))
+    for difference in (*three.differences.values(), *three.reader_differences.values()):
+        assert difference.method.endswith("not corrected for the number of differences")
+    assert "not corrected for their number" in three.summary()
+    two = mrmc(synthetic)
+    assert "not corrected" not in two.summary() + str(two.to_dict())
+
+
 def test_rows_in_any_order_and_a_frame_give_the_same(synthetic):
     frame = pd.DataFrame(synthetic)
     shuffled = frame.sample(frac=1, random_state=3).sort_values("modality", kind="stable")

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 
+import attrs
 import pytest
 
 from cervispine.evaluation import Evaluator
@@ -92,7 +93,8 @@ def test_each_table_says_what_it_rests_on(comparison):
         assert "171 patients: 68 positive, 103 negative; 0 left out." in latex
         assert "seed 0." in latex
     assert "Tango score interval; McNemar mid-p; paired DeLong" in written["T2"]
-    assert "Corrected by Holm within each endpoint" in written["T2"]
+    assert "Corrected p by Holm within each endpoint; the other not corrected" in written["T2"]
+    assert "within each endpoint, fixed and random readers apart" in written["T3"]
     assert "Hillis degrees of freedom" in written["T3"]
     assert "Described and not tested" in written["T6"]
 
@@ -103,6 +105,31 @@ def test_csv_holds_the_same_cells(comparison):
         table = comparison.tables()[name]
         assert rows[0] == list(table.columns)
         assert rows[1:] == table.astype(str).to_numpy().tolist()
+
+
+def test_whatever_is_taken_away_bears_the_mark(comparison):
+    mark = "Synthetic phantoms, no patients"
+    assert comparison.to_dict()["mark"] == comparison.mark == ""
+    marked = attrs.evolve(comparison, mark=mark)
+    for name, text in marked.to_csv().items():
+        plain = list(csv.DictReader(io.StringIO(comparison.to_csv()[name])))
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert rows == [{**row, "data": mark} for row in plain]
+    for latex in marked.to_latex().values():
+        assert f"{mark}. 171 patients: 68 positive" in latex
+    assert marked.summary().startswith(f"{mark}\n171 patients")
+    assert marked.summary().endswith(comparison.summary())
+    assert marked.to_dict() == comparison.to_dict() | {"mark": mark}
+    assert mark in marked._repr_html_()
+
+
+def test_corrected_p_values_stand_beside_those_that_are_not(comparison):
+    for name in ("T2", "T3", "T5"):
+        columns = list(comparison.tables()[name].columns)
+        assert {"p", "corrected p"} <= set(columns), name
+    assert "mean of the readers" in comparison.summary()
+    of_mean = [line for line in comparison.summary().splitlines() if "readers like these" in line]
+    assert all("corrected p" in line for line in of_mean)
 
 
 def test_a_name_cannot_pass_for_a_formula(truth_by_patient, scores_by_patient, readers):

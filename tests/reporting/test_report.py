@@ -158,6 +158,8 @@ def test_nothing_is_fetched_and_nothing_runs(comparison: Comparison, make_run: M
 
 def test_who_hears_or_types_finds_everything(comparison: Comparison, make_run: Make) -> None:
     page = written(make_run(comparison, synthetic=True, cases=(case(),)))
+    # The page bears the mark of its tables itself, and not in a column of each.
+    assert "data" not in {cell for table in page.tables for row in table for cell in row}
     tags = [tag for tag, _ in page.elements]
     for landmark in ("header", "nav", "main", "footer", "h1"):
         assert tags.count(landmark) == 1, landmark

@@ -88,6 +88,13 @@ def test_every_figure_bears_its_mark(comparison: Comparison, tmp_path: Path) -> 
             assert (marked.mean() > 0.005) == is_there, (kind, folder)
 
 
+def test_every_other_file_bears_it_too(comparison: Comparison, tmp_path: Path) -> None:
+    save_comparison(comparison, tmp_path, mark="Synthetic phantoms")
+    for name, content in files(tmp_path).items():
+        if not name.startswith("figures/"):
+            assert b"Synthetic phantoms" in content, name
+
+
 def test_no_patient_is_named(saved: Path, patients: tuple[str, ...]) -> None:
     for name, content in files(saved).items():
         assert b"patient-" not in content, name

@@ -159,7 +159,7 @@ def _random_readers(
     scatter = float(psi.var(ddof=1))
     denominator = scatter + max(readers * float(off_diagonal), 0.0)
     method = f"{name}; single-treatment Obuchowski-Rockette, Hillis degrees of freedom"
-    scope = "readers like these and cases like these"
+    scope = f"readers like these {readers} and cases like these"
     note = note_of_few(readers)
     value = -float(psi.mean())
     if not denominator > ZERO_VARIANCE:

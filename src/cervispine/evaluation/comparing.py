@@ -66,32 +66,24 @@ def compare_with_readers(
 
 
 def compare_with_mean(
-    models: Raters, readers: Raters, confidence: float
+    models: Raters, readers: Raters, settings: Settings
 ) -> tuple[ModelAgainstMean, ...]:
-    """Each model and the mean of the readers, fixed and, from two readers on, random."""
+    """Each model and the mean of the readers, fixed and, from two readers on, random.
+
+    The models of one endpoint and one kind of inference are a family of their own.
+    """
     rated = [reader.scores for reader in readers.values() if reader.scores is not None]
     called = [reader.calls for reader in readers.values() if reader.calls is not None]
-    results = []
-    for model in models.values():
-        sets: tuple[tuple[str, Any, list[Any]], ...] = (
-            ("auc", model.scores, rated),
-            ("sensitivity", model.calls, called),
-            ("specificity", model.calls, called),
-        )
-        for endpoint, own, theirs in sets:
-            for readers_are in ("fixed", "random") if len(theirs) > 1 else ("fixed",):
-                if not theirs:
-                    continue
-                difference = estimate_against_readers(
-                    model.truth,
-                    own,
-                    np.stack(theirs),
-                    readers_are=readers_are,
-                    measure=endpoint,  # type: ignore[arg-type]
-                    confidence=confidence,
-                )
-                results.append(ModelAgainstMean(model.name, endpoint, readers_are, difference))
-    return tuple(results)
+    families: dict[tuple[str, str], list[ModelAgainstMean]] = {}
+    for endpoint, theirs in (("auc", rated), ("sensitivity", called), ("specificity", called)):
+        for readers_are in ("fixed", "random")[: len(theirs)]:
+            family = [
+                _compare_mean(model, theirs, endpoint, readers_are, settings.confidence)
+                for model in models.values()
+            ]
+            families[endpoint, readers_are] = _corrected(family, settings.correction)
+    # In the tables a model's endpoints stand together.
+    return tuple(item for items in zip(*families.values(), strict=True) for item in items)
 
 
 def compare_models(
@@ -144,6 +136,20 @@ def _compare_calls(
         difference_of_counts(counts, confidence=confidence),
         mcnemar(counts.only_first, counts.only_second, method="exact"),
     )
+
+
+def _compare_mean(
+    model: Evaluation, readers: list[Any], endpoint: str, readers_are: str, confidence: float
+) -> ModelAgainstMean:
+    difference = estimate_against_readers(
+        model.truth,
+        model.scores if endpoint == "auc" else model.calls,  # type: ignore[arg-type]
+        np.stack(readers),
+        readers_are=readers_are,  # type: ignore[arg-type]
+        measure=endpoint,  # type: ignore[arg-type]
+        confidence=confidence,
+    )
+    return ModelAgainstMean(model.name, endpoint, readers_are, difference)
 
 
 def _difference_of_areas(

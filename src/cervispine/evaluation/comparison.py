@@ -47,7 +47,8 @@ class ModelAgainstReader:
     difference
         Model minus reader.
     exact_p_value
-        McNemar's exact p-value, beside the mid-p of the difference; ``None`` for areas.
+        McNemar's exact p-value, beside the mid-p of the difference and as little corrected;
+        ``None`` for areas.
     adjusted_p_value
         Corrected over all models and readers of this endpoint.
     """
@@ -75,12 +76,15 @@ class ModelAgainstMean:
         ``"fixed"`` (these readers) or ``"random"`` (readers like these).
     difference
         Model minus mean, with its scope in words.
+    adjusted_p_value
+        Corrected over all models of this endpoint and this kind of inference.
     """
 
     model: str
     endpoint: str
     readers_are: str
     difference: Difference
+    adjusted_p_value: float | None = None
 
 
 @attrs.frozen
@@ -176,7 +180,7 @@ class Agreement:
     pairs
         Cohen's kappa of each pair of readers.
     cochran_q
-        Whether all raters, models included, are right equally often.
+        Whether all raters, models included, are right equally often; one test, not corrected.
     """
 
     fleiss: Estimate | None
@@ -212,6 +216,9 @@ class Comparison:
         At which predictive values are given besides; ``None`` for none.
     notes
         What narrows the meaning of the figures.
+    mark
+        Stands in the text, in every table and in the JSON, for instance that the cases are
+        synthetic; empty for none.
     """
 
     models: Mapping[str, Evaluation]
@@ -229,6 +236,7 @@ class Comparison:
     seed: int
     notes: tuple[str, ...]
     prevalence: float | None = None
+    mark: str = ""
 
     @property
     def raters(self) -> dict[str, Evaluation]:

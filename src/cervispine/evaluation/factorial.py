@@ -143,6 +143,8 @@ class Factorial:
     ) -> Difference:
         from scipy.special import stdtr
 
+        if self.components.modalities > 2:
+            method += "; not corrected for the number of differences"
         half = self._half(variance, df)
         if half is None:
             p_value = 1.0 if abs(value) < _ZERO else None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cervispine.evaluation import comparing
-from cervispine.evaluation.against_readers import ENOUGH_READERS
+from cervispine.evaluation.against_readers import ENOUGH_READERS, note_of_few
 from cervispine.evaluation.checking import (
     Binary,
     Scores,
@@ -86,7 +86,7 @@ def compare_raters(
         # The variance of the readers' mean counts every case as independent.
         against_mean=()
         if clusters is not None
-        else comparing.compare_with_mean(models, people, settings.confidence),
+        else comparing.compare_with_mean(models, people, settings),
         between_models=comparing.compare_models(models, clusters, settings),
         at_readers_points=compare_at_readers_points(models, people, clusters, settings),
         strata=by_stratum,
@@ -255,6 +255,8 @@ def _notes(result: Comparison, clusters: Groups) -> Iterator[str]:
         )
     if people and not any(reader.scores is not None for reader in people):
         yield "the readers gave calls only, so no area is compared with theirs"
+    if clusters is None:
+        yield from _notes_of_missing_readers(list(people))
     if result.at_readers_points:
         yield (
             "at a matched operating point the threshold is chosen on these very cases, so the "
@@ -273,6 +275,21 @@ def _notes(result: Comparison, clusters: Groups) -> Iterator[str]:
             "and specificity are the same there"
         )
     yield "a difference that is not significant is no proof of equivalence"
+
+
+def _notes_of_missing_readers(people: Sequence[Evaluation]) -> Iterator[str]:
+    """Say where the readers' mean is of some readers only, and of how few."""
+    for given, figures, counted in (
+        ("calls", "sensitivity and specificity", [reader.calls for reader in people]),
+        ("ratings", "AUC", [reader.scores for reader in people]),
+    ):
+        count = sum(values is not None for values in counted)
+        if 0 < count < len(people):
+            weak = note_of_few(count)
+            yield (
+                f"{count} of {len(people)} readers gave {given}, and the mean of the readers in "
+                f"{figures} is theirs{weak and '; '}{weak}"
+            )
 
 
 def _notes_of_differences(result: Comparison) -> Iterable[str]:

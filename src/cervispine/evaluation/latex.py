@@ -112,15 +112,18 @@ def _line(cells: Iterable[Any]) -> str:
 def _foot(comparison: Comparison, name: str) -> str:
     """Say what a table rests on."""
     parts = [
+        *([f"{comparison.mark}."] if comparison.mark else []),
         f"{comparison.n} patients: {comparison.positives} positive, "
         f"{comparison.negatives} negative; {comparison.patients_left_out} left out.",
         f"{100 * comparison.confidence:g} % intervals. "
         f"Methods: {'; '.join(_methods(comparison, name))}.",
     ]
-    if name in ("T2", "T5"):
-        parts.append(f"Corrected by {comparison.correction.title()} within each endpoint.")
-    if name == "T3":
-        parts.append("Not corrected for the number of comparisons.")
+    if name in ("T2", "T3", "T5"):
+        apart = ", fixed and random readers apart" if name == "T3" else ""
+        parts.append(
+            f"Corrected p by {comparison.correction.title()} within each endpoint{apart}; "
+            "the other not corrected."
+        )
     if name in ("T6", "T8"):
         parts.append("Described and not tested.")
     parts.append(f"cervispine {version('cervispine')}, seed {comparison.seed}.")

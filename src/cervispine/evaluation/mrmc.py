@@ -56,7 +56,7 @@ class MRMC:
     estimates
         The mean of the readers in each modality.
     differences
-        Of those means, by (first, second): first minus second.
+        Of those means, by (first, second): first minus second; not corrected for their number.
     reader_differences
         The same of each reader alone, by (reader, first, second); these readers, cases like
         these.
@@ -114,6 +114,8 @@ class MRMC:
                 f"    {reader}: {self.reader_differences[reader, first, second]}"
                 for reader in self.readers
             ]
+        if len(self.differences) > 1:
+            lines.append("  the p-values of these differences are not corrected for their number")
         if self.statistic is not None and self.df is not None:
             lines.append(
                 f"  all alike: F = {self.statistic:.3f} on {self.df[0]:g} and {self.df[1]:.1f} df, "

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.evaluation.areas import estimate_auc
+from cervispine.evaluation.checking import is_missing
 from cervispine.evaluation.comparison import StratumFigures
 from cervispine.evaluation.performance import Evaluation, estimate_rate
 from cervispine.evaluation.results import Estimate
 from cervispine.evaluation.settings import Settings
+from cervispine.exceptions import MismatchedCasesError
 
 __all__ = ["figures_by_stratum"]
 
@@ -30,11 +32,22 @@ def figures_by_stratum(
     sensitivities and specificities, as far as the level has them, is lowest. A column
     such as the type of OPLL has levels of positives only, so the negatives without a
     level are not missing; positives without one are.
+
+    Raises
+    ------
+    MismatchedCasesError
+        ``CASES_MISMATCHED``: a stratum has none of the cases.
     """
     judged = list(raters)
     results: list[StratumFigures] = []
     notes: list[str] = []
     for stratum, values in strata.items():
+        if not any(case in values for case in cases):
+            raise MismatchedCasesError(
+                f"none of the {len(cases)} cases is in the stratum",
+                where=f"strata, {stratum}",
+                advice="give the level of each case by its identifier, which is text",
+            )
         levels = np.array([_level(values.get(case)) for case in cases])
         without = int(((levels == "") & (judged[0].truth == 1)).sum())
         if without:
@@ -101,5 +114,4 @@ def _ease(figures: Sequence[StratumFigures]) -> float:
 
 
 def _level(value: Any) -> str:
-    missing = value is None or (isinstance(value, float) and np.isnan(value))
-    return "" if missing else str(value).strip()
+    return "" if is_missing(value) else str(value).strip()

@@ -17,9 +17,22 @@ from cervispine.records.written import csv_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EMPTY", "TITLES", "as_csv", "as_html", "printed_tables", "rater_frame", "table_rows"]
+__all__ = [
+    "EMPTY",
+    "MARK_COLUMN",
+    "TITLES",
+    "as_csv",
+    "as_html",
+    "printed_tables",
+    "rater_frame",
+    "table_rows",
+]
 
 EMPTY = "-"
+
+#: Holds the mark of a comparison in each row of a CSV, which may be copied out of its folder.
+MARK_COLUMN = "data"
+
 _ACTING = (0.1, 0.2, 0.3, 0.5)
 # Columns whose cells people have named, and could have named like a formula.
 _NAMES = ("model", "reader", "rater", "first", "second", "readers", "stratum", "level")
@@ -66,7 +79,11 @@ def printed_tables(comparison: Comparison) -> dict[str, pd.DataFrame]:
 
 def as_csv(comparison: Comparison) -> dict[str, str]:
     """Return each table that has rows as CSV, by name; names cannot pass for formulas."""
-    return {name: _csv(rows) for name, rows in table_rows(comparison).items()}
+    marked = {MARK_COLUMN: comparison.mark} if comparison.mark else {}
+    return {
+        name: _csv([{**row, **marked} for row in rows])
+        for name, rows in table_rows(comparison).items()
+    }
 
 
 def table_rows(comparison: Comparison) -> dict[str, list[dict[str, Any]]]:
@@ -80,6 +97,7 @@ def table_rows(comparison: Comparison) -> dict[str, list[dict[str, Any]]]:
                 "endpoint": LABELS[item.endpoint],
                 "n": item.difference.n,
                 **_difference_cells(item.difference),
+                "corrected p": _p_value(item.adjusted_p_value),
                 "readers": item.readers_are,
                 "statistic": _number(item.difference.statistic, 2),
                 "df": _number(item.difference.df, 1),
@@ -139,10 +157,11 @@ def table_rows(comparison: Comparison) -> dict[str, list[dict[str, Any]]]:
 def as_html(comparison: Comparison) -> str:
     """Write the sample, the tables and the notes, for a notebook."""
     parts = [
+        *([f"<p><b>{html.escape(comparison.mark)}</b></p>"] if comparison.mark else []),
         f"<p><b>{comparison.n} patients</b>: {comparison.positives} positive, "
         f"{comparison.negatives} negative. {100 * comparison.confidence:g} % intervals, "
-        f"p-values corrected by {html.escape(comparison.correction.title())} "
-        "within each endpoint.</p>"
+        f"corrected p-values by {html.escape(comparison.correction.title())} "
+        "within each endpoint.</p>",
     ]
     for name, table in comparison.tables().items():
         parts.append(f"<h4>{name}. {TITLES[name]}</h4>{table.to_html(index=False, border=0)}")

@@ -30,10 +30,11 @@ _FIGURES = ("auc", "sensitivity", "specificity")
 def summarise(comparison: Comparison) -> str:
     """Write the comparison as text: the sample, the raters, then each kind of difference."""
     lines = [
+        *([comparison.mark] if comparison.mark else []),
         f"{comparison.n} patients: {comparison.positives} positive, "
         f"{comparison.negatives} negative; {_counted(len(comparison.models), 'model')}, "
         f"{_counted(len(comparison.readers), 'reader')}",
-        f"{100 * comparison.confidence:g} % intervals; p-values corrected by "
+        f"{100 * comparison.confidence:g} % intervals; corrected p-values by "
         f"{comparison.correction.title()} within each endpoint",
     ]
     for rater in comparison.raters.values():
@@ -50,7 +51,8 @@ def summarise(comparison: Comparison) -> str:
         "Model minus the mean of the readers",
         [
             f"{item.model}, {LABELS[item.endpoint]}: {item.difference}"
-            f"{_degrees(item.difference.df)}; {item.difference.scope}"
+            f"{_degrees(item.difference.df)}, corrected {format_p_value(item.adjusted_p_value)}; "
+            f"{item.difference.scope}"
             for item in comparison.against_mean
         ],
     )
@@ -90,6 +92,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "version": SCHEMA_VERSION,
+        "mark": comparison.mark,
         "settings": {
             "confidence": comparison.confidence,
             "correction": comparison.correction,
@@ -126,6 +129,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "endpoint": item.endpoint,
                 "readers_are": item.readers_are,
                 "difference": item.difference.to_dict(),
+                "adjusted_p_value": json_ready(item.adjusted_p_value),
             }
             for item in comparison.against_mean
         ],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
 from cervispine.records.files import make_folder, write_json, write_text
 from cervispine.reporting.figures import save_figure
 
@@ -28,7 +30,7 @@ def save_comparison(comparison: Comparison, folder: Path, *, mark: str = "") -> 
     folder
         Where; it is made when it is not there.
     mark
-        Stands in every figure, for instance that it is of phantoms.
+        Stands in every file, for instance that it is of phantoms.
 
     Raises
     ------
@@ -37,6 +39,8 @@ def save_comparison(comparison: Comparison, folder: Path, *, mark: str = "") -> 
     """
     from cervispine.evaluation.plotting import KINDS, figure_of
 
+    if mark:
+        comparison = attrs.evolve(comparison, mark=mark)
     make_folder(folder)
     for name in ("tables/T[1-9].*", *(f"figures/{kind}.*" for kind in KINDS)):
         for path in folder.glob(name):
@@ -49,4 +53,4 @@ def save_comparison(comparison: Comparison, folder: Path, *, mark: str = "") -> 
             write_text(tables / f"{name}.{ending}", text)
     figures = make_folder(folder / "figures")
     for kind in comparison.figures:
-        save_figure(figure_of(comparison, kind), figures, kind, mark=mark)
+        save_figure(figure_of(comparison, kind), figures, kind, mark=comparison.mark)

@@ -174,7 +174,7 @@ def _of_evaluation(manifest: Manifest, comparison: Comparison) -> dict[str, str]
         "measures": "AUC, sensitivity, specificity, accuracy, PPV, NPV, Brier score, calibration "
         "slope and intercept, net benefit.",
         "uncertainty": f"{100 * settings['confidence']:g} % intervals ({_listed(methods)}); "
-        f"p-values corrected by {settings['correction']} within each endpoint; "
+        f"corrected p-values by {settings['correction']} within each endpoint; "
         f"{settings['resamples']} resamples, seed {settings['seed']}.",
         "internal": "The test part is of the same collection as the training part, was kept out "
         "of training and of every choice, and was read once, at the end.",

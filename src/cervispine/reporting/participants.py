@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cervispine.evaluation.latex import latex_table
-from cervispine.evaluation.tables import EMPTY
+from cervispine.evaluation.tables import EMPTY, MARK_COLUMN
 from cervispine.records.files import make_folder, write_text
 from cervispine.records.written import csv_text
+from cervispine.reporting.figures import MARK
 
 __all__ = ["participant_rows", "save_participants"]
 
@@ -54,8 +55,10 @@ def save_participants(manifest: Mapping[str, Any], folder: Path) -> None:
     """
     rows = participant_rows(manifest)
     make_folder(folder)
-    write_text(folder / "participants.csv", csv_text(rows[0], (row.values() for row in rows)))
-    foot = "Synthetic phantoms, no patients. " if manifest["synthetic"] else ""
+    marked = {MARK_COLUMN: MARK} if manifest["synthetic"] else {}
+    lines = [{**row, **marked} for row in rows]
+    write_text(folder / "participants.csv", csv_text(lines[0], (row.values() for row in lines)))
+    foot = f"{MARK}. " if manifest["synthetic"] else ""
     foot += "In brackets the share of the patients of the part, or quartiles."
     write_text(folder / "participants.tex", latex_table("participants", TITLE, rows, foot))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from cervispine.evaluation.tables import EMPTY
+from cervispine.evaluation.tables import EMPTY, MARK_COLUMN
 from cervispine.records.files import write_text
 from cervispine.reporting import wording
 from cervispine.reporting.cases import KINDS
@@ -117,8 +117,9 @@ def _read_tables(folder: Path) -> dict[str, list[dict[str, str]]]:
 
 
 def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Leave out the columns in which no row has anything."""
+    """Leave out the columns in which no row has anything, and the mark, which the page bears."""
     filled = {column for row in rows for column, cell in row.items() if cell != EMPTY}
+    filled.discard(MARK_COLUMN)
     return [{column: cell for column, cell in row.items() if column in filled} for row in rows]
 
 
