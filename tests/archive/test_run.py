@@ -17,6 +17,7 @@ from cervispine import Cohort, Loader, OPLLClassifier
 from cervispine.archive import ArchiveRun, infer_archive, work, workers
 from cervispine.classification import estimator
 from cervispine.exceptions import PixelError, ResourceError, UsageError
+from cervispine.loading import registry
 from cervispine.phantom import PhantomCohort
 
 
@@ -146,6 +147,16 @@ def test_a_failure_is_set_aside_and_tried_again_when_asked(
     with pytest.warns(UserWarning, match="read by"):
         healed = infer(model, archive, tmp_path, loader="fatal", retry=True)
     assert healed.account.done == 7
+
+
+def test_what_another_version_of_a_loader_read_is_read_anew(
+    model: Path, archive: PhantomCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("1", "2"):
+        monkeypatch.setattr(registry, "_with_version", lambda name, v=version: f"{name} {v}")
+        with pytest.warns(UserWarning, match="read by"):
+            infer(model, archive, tmp_path, loader="fatal")
+    assert len(results(tmp_path)) == 2 * 7
 
 
 def test_what_content_refuses_is_rejected_for_good(

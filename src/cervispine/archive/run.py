@@ -145,6 +145,7 @@ def infer_archive(
             model=Path(model).resolve(),
             model_hash=model_hash,
             folder=folder,
+            loader=classifier.preprocessor_.settings().get("loader", ""),
             threads=threads,
             tries=tries,
             timeout=timeout or None,

@@ -31,6 +31,7 @@ from cervispine.exceptions import (
     ResourceError,
 )
 from cervispine.loading import make_manifest, seal
+from cervispine.loading.registry import with_version
 from cervispine.records import Cohort, Study
 
 __all__ = ["Reading", "Stamped", "load_model", "read_studies"]
@@ -54,6 +55,8 @@ class Reading:
         SHA-256 of its configuration, which holds the hash of its weights.
     folder
         Of the run.
+    loader
+        What the model reads by, with the version installed; empty where each series says it.
     threads
         How many threads a process computes with.
     tries
@@ -67,6 +70,7 @@ class Reading:
     model: Path
     model_hash: str
     folder: Path
+    loader: str = ""
     threads: int = 1
     tries: int = 3
     timeout: float | None = None
@@ -74,7 +78,7 @@ class Reading:
     @property
     def identity(self) -> str:
         """What decides a result beside the study."""
-        return f"{self.model_hash} cervispine {__version__}"
+        return f"{self.model_hash} cervispine {__version__} {self.loader}".strip()
 
 
 def load_model(folder: Path) -> tuple[OPLLClassifier | Ensemble, str]:
@@ -183,7 +187,7 @@ def _verdict(marks: Sequence[Path], reading: Reading) -> Outcome:
 
 def _key(reading: Reading, study: Study) -> str:
     identity = [
-        [series.sequence, series.loader, series.frames, series.content_hashes]
+        [series.sequence, with_version(series.loader), series.frames, series.content_hashes]
         for series in study.series
     ]
     return hashlib.sha256(json.dumps([reading.identity, identity]).encode()).hexdigest()
