@@ -137,11 +137,29 @@ def test_split_without_a_part_is_refused(tmp_path: Path, patients: Cohort) -> No
         read_split(path, patients)
 
 
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_split_with_one_class_in_a_part_is_refused(
+    tmp_path: Path, patients: Cohort, part: str
+) -> None:
+    others = sorted({"train", "validation", "test"} - {part})
+    rows = [
+        # All that end in an even digit are of one class.
+        f"{name},{part if number % 6 == 0 else others[number // 2 % 2]}"
+        for number, name in enumerate(patients.patients)
+    ]
+    path = tmp_path / "split.csv"
+    path.write_text("\n".join(["patient,part", *rows]))
+    with pytest.raises(LabelError, match=rf"\['{part}'\] are of the same class") as refusal:
+        read_split(path, patients)
+    assert refusal.value.code == "SPLIT_INVALID"
+
+
 def test_split_that_leaks_is_refused(tmp_path: Path) -> None:
     # One study under two identifiers, one of them in the test part.
-    cohort = Cohort([study("a", "1.1", 0), study("b", "1.1", 1), study("c", "1.2", 0)])
+    uids = ["1.1", "1.1", "1.2", "1.3", "1.4", "1.5"]
+    cohort = Cohort([study(str(n), uid, n % 2) for n, uid in enumerate(uids)])
     path = tmp_path / "split.csv"
-    path.write_text("patient,part\na,train\nb,test\nc,validation\n")
+    path.write_text("patient,part\n0,train\n3,train\n1,test\n2,test\n4,validation\n5,validation\n")
     with pytest.raises(LeakageError, match="study UID"):
         read_split(path, cohort)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cervispine import Cohort, OPLLClassifier
-from cervispine.exceptions import LoadError, UsageError
+from cervispine.exceptions import BackboneContractError, CervispineError, LoadError, UsageError
 from cervispine.experiment.heatmaps import save_heatmaps
 from cervispine.reporting.cases import Case
 
@@ -28,12 +28,25 @@ def explaining(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(OPLLClassifier, "load", lambda _: Model())
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        UsageError("the backbone names no layer to draw a map from"),
+        BackboneContractError("the layer gives no maps"),
+    ],
+    ids=["no layer", "no maps"],
+)
 def test_a_network_without_maps_leaves_none(
-    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Cohort,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: CervispineError,
 ) -> None:
-    explaining(monkeypatch, UsageError("the backbone names no layer to draw a map from"))
+    explaining(monkeypatch, error)
     save_heatmaps(tmp_path / "heatmaps", tmp_path, [case(cohort)], progress=False)
     assert not (tmp_path / "heatmaps").exists()
+    assert f"no heat maps: {error.what}" in caplog.text
 
 
 def test_a_study_that_cannot_be_read_is_not_passed_over(

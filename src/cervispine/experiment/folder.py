@@ -171,7 +171,7 @@ def read_split(
     LabelError
         Unknown parts, patients listed twice (``SPLIT_INVALID``), patients without a row or rows
         without a study (``SPLIT_UNMATCHED``, or the one suspicion that explains all), a part
-        that is empty.
+        that is empty or lacks a class (``SPLIT_INVALID``).
     LeakageError
         Two parts share a patient or an image.
     """
@@ -198,6 +198,14 @@ def read_split(
     parts = {part: cohort.where(_in_part(part_of, part)) for part in PARTS}
     if empty := [part for part in PARTS if not len(parts[part])]:
         raise LabelError(f"no patient is in {empty}", where=str(path), code="SPLIT_INVALID")
+    # Found now, and not when a network has been trained for hours and is to be tested.
+    if single := [part for part in PARTS if len({study.label for study in parts[part]}) < 2]:
+        raise LabelError(
+            f"all patients in {single} are of the same class",
+            where=str(path),
+            advice="each part needs patients of both classes",
+            code="SPLIT_INVALID",
+        )
     for one, other in itertools.combinations(PARTS, 2):
         parts[one].refuse_leakage(parts[other])
     return parts

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cervispine.exceptions import UsageError
+from cervispine.exceptions import BackboneContractError, UsageError
 from cervispine.progress import progress as progress_of
 from cervispine.records.files import make_folder, write_bytes
 
@@ -29,7 +29,8 @@ def save_heatmaps(
 ) -> None:
     """Write a Grad-CAM of the middle slice of each case, under the name of its picture.
 
-    A network without a layer to draw from has none, and the report then says so.
+    A network without a layer to draw from, or with one that gives no maps, has none, and the report
+    then says so.
 
     Parameters
     ----------
@@ -56,8 +57,9 @@ def save_heatmaps(
         for number, case in enumerate(cases, start=1):
             try:
                 heatmap = classifier.explain(case.study)
-            except UsageError as error:
-                logger.info("no heat maps: %s", error.what)
+            except (UsageError, BackboneContractError) as error:
+                # They illustrate; what was trained and compared for hours does not wait for them.
+                logger.warning("no heat maps: %s", error.what)
                 return
             write_bytes(make_folder(folder) / f"{case.name}.png", _png(heatmap))
             report(number, len(cases))
