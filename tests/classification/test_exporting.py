@@ -186,6 +186,14 @@ def test_without_the_extra_the_error_names_it(
     assert engine_of(OPLLClassifier.load(exported, engine="auto")).name.startswith("torch")
 
 
+def test_on_another_device_auto_is_torch(fitted: OPLLClassifier, folder: Path) -> None:
+    elsewhere = copy.copy(fitted)
+    elsewhere.device_ = torch.device("meta")
+    assert choose_engine(elsewhere, folder, "auto", weights_of(folder)) is None
+    with pytest.raises(UsageError, match="reads on the CPU"):
+        choose_engine(elsewhere, folder, "onnxruntime", weights_of(folder))
+
+
 def test_weights_that_change_are_seen(cohort: Cohort, fitted: OPLLClassifier) -> None:
     classifier = copy.deepcopy(fitted)
     before = classifier.decision_function(cohort[:2])

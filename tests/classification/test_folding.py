@@ -63,20 +63,24 @@ def test_reads_as_the_network_does_whatever_the_batch(count: int) -> None:
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
+@pytest.mark.parametrize("sequences", [1, 2])
 @pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
-def test_the_backbone_within_a_pooling_is_rewritten(pooling: str) -> None:
-    inner = Residual(1, 64 if pooling == "attention" else 2)
+def test_the_backbone_within_a_pooling_is_rewritten(
+    pooling: str, sequences: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inner = Residual(sequences, 64 if pooling == "attention" else 2)
     network: nn.Module = (
         AttentionOverSlices(inner, slices=3)
         if pooling == "attention"
         else PooledSlices(inner, slices=3, pooling=pooling)
     )
-    settled(network, 3)
-    images = torch.rand(3, 3, 32, 32)
+    settled(network, 3 * sequences)
+    images = torch.rand(3, 3 * sequences, 32, 32)
     with torch.no_grad():
         made, how = reading_copy(network, images[:2])
         assert largest_difference(made, network(images), images) < 1e-6
-    assert how != "plain"
+    assert how == ("packed" if torch.backends.mkldnn.is_available() else "folded")
+    assert capsys.readouterr().err == ""
     assert type(made) is type(network)
 
 

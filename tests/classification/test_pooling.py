@@ -33,6 +33,18 @@ def test_each_slice_meets_its_own_sequences(pooling: str, expected: float) -> No
     assert float(logits[0, 1]) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
+def test_no_study_gives_no_answer(pooling: str) -> None:
+    # A process of several gets none of a small batch, and still takes part in it.
+    none = torch.empty(0, 6, 8, 8)
+    network = (
+        AttentionOverSlices(Features(), slices=3)
+        if pooling == "attention"
+        else PooledSlices(Brightness(), slices=3, pooling=pooling)
+    )
+    assert network(none).shape == (0, 2)
+
+
 def test_unknown_pooling_is_refused() -> None:
     with pytest.raises(UsageError, match="attention"):
         check_pooling("median")

@@ -119,12 +119,14 @@ def choose_engine(
     ModelFormatError
         There is no export (``EXPORT_MISSING``), or it is damaged, of other weights, or answers
         otherwise than torch (``EXPORT_DIFFERS``). "auto" goes on with torch instead, and logs why.
+    UsageError
+        The device is not the CPU, and "auto" was not asked for, which then takes torch.
     """
     if name == "torch":
         return None
     if name == "onnxruntime":
         return _read(classifier, folder, weights_sha256)
-    if not (folder / EXPORT).exists():
+    if classifier.device_.type != "cpu" or not (folder / EXPORT).exists():
         return None
     try:
         return _read(classifier, folder, weights_sha256)

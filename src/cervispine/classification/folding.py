@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import io
 import logging
 import operator
 from collections.abc import Callable
+from contextlib import redirect_stderr
 
 import torch
 from torch import fx, nn
@@ -14,7 +16,7 @@ from torch.fx.node import Argument
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional
 
-from cervispine.classification.pooling import AttentionOverSlices, PooledSlices
+from cervispine.classification.pooling import AttentionOverSlices, PooledSlices, slices_apart
 
 __all__ = ["TOLERANCE", "largest_difference", "reading_copy"]
 
@@ -90,7 +92,7 @@ def _within_pooling(
     if not isinstance(network, (PooledSlices, AttentionOverSlices)):
         return make(network, probe)
     pooled = copy.deepcopy(network)
-    pooled.network = make(network.network, probe.flatten(0, 1)[:, None])
+    pooled.network = make(network.network, slices_apart(probe, network.slices))
     return pooled
 
 
@@ -140,7 +142,9 @@ class PackedConvolution(nn.Module):
 def _packed(network: nn.Module, images: torch.Tensor) -> nn.Module:
     graph_module = fuse(network)
     assert isinstance(graph_module, fx.GraphModule)
-    ShapeProp(graph_module).propagate(images)
+    # Where a network cannot be run so, torch prints the traceback before it raises.
+    with redirect_stderr(io.StringIO()):
+        ShapeProp(graph_module).propagate(images)
     modules = dict(graph_module.named_modules())
     for number, node in enumerate(list(graph_module.graph.nodes)):
         module = modules.get(str(node.target)) if node.op == "call_module" else None

@@ -39,11 +39,28 @@ def slice_by_slice(network: nn.Module, images: torch.Tensor, slices: int) -> tor
     Tensor
         (n, slices, outputs).
     """
+    outputs: torch.Tensor = network(slices_apart(images, slices))
+    # Of several processes one may have no study of a batch, from which no size can be inferred.
+    return outputs.view(images.shape[0], slices, outputs.shape[-1])
+
+
+def slices_apart(images: torch.Tensor, slices: int) -> torch.Tensor:
+    """Return the slices of studies as images of their own, their sequences as channels.
+
+    Parameters
+    ----------
+    images, slices
+        As for :func:`slice_by_slice`.
+
+    Returns
+    -------
+    Tensor
+        float32 (n * slices, sequences, rows, columns).
+    """
     studies, channels, rows, columns = images.shape
     sequences = channels // slices
     each = images.view(studies, sequences, slices, rows, columns).transpose(1, 2)
-    outputs: torch.Tensor = network(each.reshape(-1, sequences, rows, columns))
-    return outputs.view(studies, slices, -1)
+    return each.reshape(studies * slices, sequences, rows, columns)
 
 
 class PooledSlices(nn.Module):
