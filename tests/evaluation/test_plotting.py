@@ -1,14 +1,16 @@
 """The figures hold what the numbers say."""
 
 import io
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
 from cervispine.evaluation import Evaluator, ReaderTable, net_benefit
-from cervispine.evaluation.plotting import KINDS
+from cervispine.evaluation.plotting import KINDS, figure_of
 from cervispine.exceptions import UsageError
 
 mpl.use("Agg")
@@ -107,6 +109,33 @@ def test_nothing_rests_on_colour_alone(comparison):
         if str(line.get_label()).split(",")[0] in comparison.raters
     ]
     assert len(looks) == len(set(looks)) == 6
+
+
+HARD = ("_net", r"$\frac$", "two\n $b$ lines", "_", "5 $", r"\$")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("error")
+def test_names_are_shown_as_they_stand(truth_by_patient, scores_by_patient, readers_csv, kind):
+    models = dict.fromkeys(HARD[:3], scores_by_patient["resnet34"])
+    frame = pd.read_csv(readers_csv, dtype={"patient": str})
+    frame["reader"] = frame["reader"].map(
+        dict(zip(("surgeon1", "surgeon2", "surgeon3"), HARD[3:], strict=True))
+    )
+    levels = {patient: HARD[place % 2] for place, patient in enumerate(truth_by_patient)}
+    result = Evaluator().compare(
+        truth_by_patient, models, ReaderTable.from_frame(frame), thresholds=0.5,
+        strata={"$site$": levels},
+    )  # fmt: skip
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        figure_of(result, kind).savefig(buffer, format="svg")
+    root = ElementTree.fromstring(buffer.getvalue())
+    words = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    for name in HARD[:3] if kind in ("calibration", "decision") else HARD:
+        assert any(" ".join(name.split()) in text for text in words), name
+    if kind == "strata":
+        assert any(text == r"$site$ $\frac$" for text in words)
 
 
 def test_what_cannot_be_drawn_is_refused(comparison, truth_by_patient, scores_by_patient, readers):

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from cervispine.evaluation import Evaluator
-from cervispine.evaluation.latex import escape_latex
+from cervispine.evaluation.latex import escape_latex, latex_table
 
 HARD = "net_50% & {x}^2 #1 <b> ~\\"
 
@@ -81,10 +81,22 @@ def test_names_are_set_as_they_stand(comparison):
         ("< 0.0001", r"\textless{} 0.0001"),
         ("single-treatment, 2-3, n (+/-)", "single-treatment, 2-3, n (+/-)"),
         ("\\{}", r"\textbackslash{}\{\}"),
+        ('a "net"', "a ''net''"),
+        (" one\n\n\ttwo\r\n", "one two"),
+        ("3\N{NO-BREAK SPACE}T", "3\N{NO-BREAK SPACE}T"),
     ],
 )
 def test_signs_and_special_characters(text, latex):
     assert escape_latex(text) == latex
+
+
+@pytest.mark.parametrize("name", ["[A] net", "*net", " [1pt] net"])
+def test_no_row_is_taken_for_an_option_of_the_row_before(comparison, name):
+    rows = [{"model": name, "p": "[0.5]"}, {"model": name, "p": "*"}]
+    latex = latex_table("T", "title", rows, "foot")
+    first, second = latex.split("\\midrule\n")[1].splitlines()[:2]
+    assert first == "{}" + name.strip() + r" & [0.5] \\"
+    assert second == "{}" + name.strip() + r" & * \\"
 
 
 def test_each_table_says_what_it_rests_on(comparison):

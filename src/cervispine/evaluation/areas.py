@@ -67,8 +67,10 @@ def auc(
     groups
         The cluster (patient) of each case, where cases are not independent:
         Obuchowski's variance, or resampling of whole clusters.
-    resamples, seed
-        Of the bootstrap, which resamples within each class, or whole clusters.
+    resamples
+        How often the bootstrap draws: within each class, or whole clusters.
+    seed
+        Decides what the bootstrap draws.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from cervispine.evaluation.performance import LABELS
-from cervispine.evaluation.plotting import new_axes, style_of
+from cervispine.evaluation.plotting import as_label, new_axes, style_of
 from cervispine.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def plot_differences(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
             if row.differences is not None and name in row.differences
         ]
         _draw(ax, name, place, found)
-    ax.set_yticks(range(len(rows)), [row.label for row in rows])
+    ax.set_yticks(range(len(rows)), [as_label(row.label) for row in rows])
     for tick, row in zip(ax.get_yticklabels(), rows, strict=True):
         tick.set_fontweight("bold" if row.differences is None else "normal")
     ax.tick_params(axis="y", length=0)
@@ -110,5 +110,5 @@ def _draw(ax: Axes, name: str, place: int, found: list[tuple[float, Difference]]
             color=colour,
             markersize=5.5,
             markerfacecolor=colour if limits else "white",
-            label=name if limits else None,
+            label=as_label(name) if limits else None,
         )

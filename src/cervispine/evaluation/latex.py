@@ -36,16 +36,18 @@ _ESCAPES = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
 }
 _SPECIAL = re.compile("[" + re.escape("".join(_ESCAPES)) + "]")
+# A blank line would end a cell; a space without break stays one.
+_BLANKS = re.compile(r"[ \t\r\n\f\v]+")
 _MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 
 
 def escape_latex(text: str) -> str:
     """Return text that LaTeX sets as it stands; the sign of a number becomes a minus."""
     # One pass over the text, so that no escape is escaped again.
-    escaped = _SPECIAL.sub(lambda match: _ESCAPES[match[0]], text)
+    escaped = _SPECIAL.sub(lambda match: _ESCAPES[match[0]], _BLANKS.sub(" ", text).strip(" "))
     return _MINUS.sub("$-$", escaped)
 
 
@@ -106,7 +108,9 @@ def _alignment(column: str, cells: Sequence[Any]) -> str:
 
 
 def _line(cells: Iterable[Any]) -> str:
-    return " & ".join(escape_latex(str(cell)) for cell in cells) + r" \\"
+    line = " & ".join(escape_latex(str(cell)) for cell in cells) + r" \\"
+    # The end of a row and a rule take a star or a bracket that follows for their own.
+    return "{}" + line if line.startswith(("*", "[")) else line
 
 
 def _foot(comparison: Comparison, name: str) -> str:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from cervispine.evaluation.performance import LABELS
-from cervispine.evaluation.plotting import new_axes, reader_marker_of, style_of
+from cervispine.evaluation.plotting import as_label, new_axes, reader_marker_of, style_of
 from cervispine.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def plot_levels(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
             if estimate is not None:
                 _draw(ax, comparison, place, estimate, height + step * (place - len(raters) / 2))
     for place, name in enumerate(raters):
-        ax.plot([], [], label=name, **_style(comparison, place))
+        ax.plot([], [], label=as_label(name), **_style(comparison, place))
     ax.set_yticks(range(len(rows)), [_label(rate, levels[0]) for rate, levels in rows])
     ax.tick_params(axis="y", length=0)
     ax.set(
@@ -79,7 +79,8 @@ def _levels(comparison: Comparison) -> list[list[StratumFigures]]:
 
 def _label(rate: str, figures: StratumFigures) -> str:
     cases = figures.positives if rate == "sensitivity" else figures.negatives
-    return f"{figures.stratum} {figures.level}\n{LABELS[rate]}, n = {cases}"
+    level = as_label(f"{figures.stratum} {figures.level}")
+    return f"{level}\n{LABELS[rate]}, n = {cases}"
 
 
 def _draw(ax: Axes, comparison: Comparison, place: int, estimate: Estimate, height: float) -> None:

@@ -162,8 +162,10 @@ def localisation(
         Of independent cases, all by one tolerance. A map without evidence is a miss.
     confidence
         Of the intervals: Wilson's for the pointing game, the bootstrap's percentiles for energy.
-    resamples, seed
-        Of the bootstrap.
+    resamples
+        How often the bootstrap draws.
+    seed
+        Decides what the bootstrap draws.
 
     Raises
     ------

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "as_label",
     "figure_of",
     "new_axes",
     "plot_comparison",
@@ -101,6 +102,16 @@ def style_of(place: int) -> tuple[str, str | tuple[int, tuple[float, ...]], str]
     )
 
 
+def as_label(name: str) -> str:
+    """Return a name, in one line, as text that matplotlib shows as it stands.
+
+    It would take what stands between dollars for mathematics, and leave a label out of the key
+    that begins with an underscore, before which a space without width therefore stands.
+    """
+    text = " ".join(name.split()).replace("$", r"\$")
+    return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text
+
+
 def reader_marker_of(place: int) -> str:
     """Return the marker of the reader at a place, alike in all figures."""
     return _READERS[place % len(_READERS)]
@@ -148,7 +159,9 @@ def _plot_roc(
             zorder=2,
         )
         # The key shows curve and operating point as they are drawn, as one entry.
-        ax.plot([], [], color=colour, linestyle=line, marker=marker, label=f"{name}{area}")
+        ax.plot(
+            [], [], color=colour, linestyle=line, marker=marker, label=f"{as_label(name)}{area}"
+        )
         if model.sensitivity is not None and model.specificity is not None:
             ax.plot(
                 1 - model.specificity.value,
@@ -177,7 +190,13 @@ def _draw_reader(ax: Axes, name: str, reader: Evaluation, marker: str) -> None:
     if sensitivity is None or specificity is None:
         curve = reader.curve
         assert curve is not None
-        ax.plot(1 - curve.specificity, curve.sensitivity, color=_READER, linewidth=0.8, label=name)
+        ax.plot(
+            1 - curve.specificity,
+            curve.sensitivity,
+            color=_READER,
+            linewidth=0.8,
+            label=as_label(name),
+        )
         return
     ax.errorbar(
         1 - specificity.value,
@@ -196,7 +215,7 @@ def _draw_reader(ax: Axes, name: str, reader: Evaluation, marker: str) -> None:
         color=_READER,
         markerfacecolor="white",
         markersize=7,
-        label=name,
+        label=as_label(name),
         zorder=4,
     )
 
@@ -241,7 +260,7 @@ def _plot_calibration(
             markersize=5,
             linewidth=1.4,
             elinewidth=0.7,
-            label=f"{name}{told}, ECE {model.calibration.ece:.3f}",
+            label=f"{as_label(name)}{told}, ECE {model.calibration.ece:.3f}",
             zorder=2,
         )
     ax.set(
@@ -277,7 +296,9 @@ def _plot_decision(
         colour, line, _ = style_of(list(models).index(name))
         assert model.scores is not None
         benefit = net_benefit(model.truth, model.scores, thresholds)
-        ax.plot(thresholds, benefit, color=colour, linestyle=line, linewidth=1.8, label=name)
+        ax.plot(
+            thresholds, benefit, color=colour, linestyle=line, linewidth=1.8, label=as_label(name)
+        )
     ax.set(
         xlim=(0, 1),
         ylim=(-0.15 * prevalence, 1.1 * prevalence),

@@ -26,8 +26,10 @@ class Settings:
     ----------
     confidence
         Of every interval.
-    resamples, seed
-        Of every bootstrap.
+    resamples
+        How often every bootstrap draws.
+    seed
+        Decides what every bootstrap draws.
     correction
         For the number of tests in a family.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cervispine.evaluation.plotting import style_of
+from cervispine.evaluation.plotting import as_label, style_of
 from cervispine.records.files import make_folder
 from cervispine.reporting.figures import save_figure
 
@@ -53,7 +53,7 @@ def save_history(
         )
         losses.plot(epochs, training, color=colour, linestyle=":", linewidth=1.2)
         for ax, values in ((losses, validation), (areas, area)):
-            ax.plot(epochs, values, color=colour, linewidth=1.6, label=name)
+            ax.plot(epochs, values, color=colour, linewidth=1.6, label=as_label(name))
             ax.plot(
                 kept[name],
                 values[kept[name] - 1],
