@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "cervispine"
 html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_theme_options = {
     "announcement": "Research use only, not a medical device. No real OPLL image has been "
     "through this software; figures from phantoms say nothing about patients.",

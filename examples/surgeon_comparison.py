@@ -18,6 +18,7 @@ from cervispine import (
     Preprocessor,
     ReaderTable,
 )
+from cervispine.reporting import MARK, save_comparison
 
 
 def main() -> None:
@@ -58,7 +59,8 @@ def main() -> None:
     table = ReaderTable.from_csv(readers).select(test.patients)
     comparison = Evaluator().compare(truth, scores, table, thresholds=thresholds)
     print(comparison.summary())
-    comparison.plot().figure.savefig("roc.svg")
+    # Tables and figures; of phantoms each says so, wherever it is taken.
+    save_comparison(comparison, Path("comparison"), mark=MARK if test.synthetic else "")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def test_surgeon_comparison(
     settings = ["--epochs", "1", "--test", "10", "--backbones", "resnet34"]
     run("surgeon_comparison.py", [*data, *settings], monkeypatch, tmp_path)
     assert "resnet34" in capsys.readouterr().out
-    assert (tmp_path / "roc.svg").is_file()
+    assert "Synthetic phantoms" in (tmp_path / "comparison" / "figures" / "roc.svg").read_text()
 
 
 def test_cross_validation(

@@ -102,7 +102,7 @@ def test_a_saved_ensemble_reads_as_before(folder: Path, ensemble: Ensemble, coho
     assert card.startswith("# Ensemble of 2: resnet34 + resnet34\n")
     assert "Not a medical device" in card
     assert "member-2: resnet34, seed 4" in card
-    assert isinstance(load_model(folder / "member-1"), OPLLClassifier)
+    assert isinstance(load_model(str(folder / "member-1")), OPLLClassifier)
     with pytest.raises(ModelFormatError, match=r"Ensemble\.load"):
         OPLLClassifier.load(folder)
     with pytest.raises(ModelFormatError, match="cervispine/ensemble"):

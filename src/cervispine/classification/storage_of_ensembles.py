@@ -43,9 +43,9 @@ def save_ensemble(ensemble: Ensemble, folder: Path) -> Path:
         "version": VERSION,
         # Identifiers of patients stay with those who gave them.
         "parameters": {
-            "calibrate": ensemble.calibrate,
-            "error_rate": ensemble.error_rate,
-            "seed": ensemble.seed,
+            "calibrate": bool(ensemble.calibrate),
+            "error_rate": float(ensemble.error_rate),
+            "seed": int(ensemble.seed),
         },
         "threshold": ensemble.threshold_,
         "temperature": ensemble.temperature_,
@@ -124,7 +124,7 @@ def is_ensemble(folder: Path) -> bool:
 
 
 def load_model(
-    folder: Path, *, device: str = "auto", engine: str = "torch"
+    folder: str | Path, *, device: str = "auto", engine: str = "torch"
 ) -> OPLLClassifier | Ensemble:
     """Read a model of the OPLL task, whether one classifier or an ensemble.
 
@@ -135,6 +135,6 @@ def load_model(
     """
     from cervispine.classification.ensemble import Ensemble
 
-    if is_ensemble(folder):
+    if is_ensemble(Path(folder)):
         return Ensemble.load(folder, device=device, engine=engine)
     return OPLLClassifier.load(folder, device=device, engine=engine)

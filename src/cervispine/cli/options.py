@@ -68,7 +68,7 @@ KeyFile = Annotated[
     typer.Option(
         "--key",
         envvar="CERVISPINE_KEY",
-        help="Secret file beside your data, made if absent: the model knows its patients again.",
+        help="Secret file beside your data, made if absent: the model recognises its patients.",
     ),
 ]
 KeyOfTraining = Annotated[

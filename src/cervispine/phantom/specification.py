@@ -67,10 +67,16 @@ class Protocol:
         The simulated scanner, one of a few.
     field_strength : float
         Tesla.
-    slices, thickness, gap
-        Number of sagittal slices, their thickness and the gap between them, mm.
-    field_of_view, matrix
-        Edge of the square image, mm, and its pixels.
+    slices
+        Number of sagittal slices.
+    thickness
+        Of a slice, mm.
+    gap
+        Between two slices, mm.
+    field_of_view
+        Edge of the square image, mm.
+    matrix
+        Pixels along that edge.
     read_lines, phase_lines : int
         Acquired lines of k-space; the rest of the matrix is zero-filled.
     phase_direction : {"rows", "columns"}
