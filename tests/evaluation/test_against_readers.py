@@ -2,12 +2,15 @@
 
 import csv
 import json
+import math
+import warnings
 
 import numpy as np
 import pytest
 
 from cervispine.evaluation import compare_aucs, delong_covariance, model_against_readers
 from cervispine.evaluation.against_readers import _random_readers
+from cervispine.evaluation.results import Difference
 from cervispine.exceptions import (
     EvaluationError,
     MismatchedCasesError,
@@ -199,6 +202,21 @@ def test_readers_equal_to_the_model_have_no_interval_of_no_width(study, readers_
             study["label"], study["resnet34"], twins, readers_are=readers_are
         )
     assert (result.value, result.low, result.p_value) == (0, None, 1)
+
+
+@pytest.mark.parametrize("readers_are", ["fixed", "random"])
+def test_no_difference_has_no_sign(study, readers_are):
+    truth = study["label"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StatisticsWarning)
+        result = model_against_readers(truth, truth, [truth, truth], readers_are=readers_are)
+    assert math.copysign(1, result.value) == 1
+    assert str(result).startswith("+0.000 ")
+
+
+def test_what_rounds_to_zero_is_printed_without_a_minus():
+    nearly = Difference(-1e-9, -0.0002, 0.1, None, None, 1.0, "", "", 9)
+    assert str(nearly) == "+0.000 (+0.000 to +0.100), p = 1.000"
 
 
 def test_readers_of_unlike_lengths_are_refused():

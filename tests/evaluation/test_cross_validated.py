@@ -38,6 +38,7 @@ def test_it_is_the_mean_of_the_folds_whatever_their_scales() -> None:
     assert cross_validated_auc(truth, scores, names) == estimate
 
 
+@pytest.mark.filterwarnings("ignore:.*parted completely")
 def test_its_interval_holds_the_true_area() -> None:
     true, held = 0.801927, 0  # Phi(1.2 / sqrt 2)
     for seed in range(400):
@@ -57,6 +58,15 @@ def test_where_no_interval_can_be_had_it_is_said() -> None:
         assert (
             cross_validated_auc([0, 0, 1, 1] * 2, [1, 2, 3, 4] * 2, [0] * 4 + [1] * 4).low is None
         )
+
+
+def test_folds_that_are_parted_completely_are_told() -> None:
+    truth, scores, fold = draw(3)
+    scores = np.where(fold == 1, 10.0 * truth, scores)
+    with pytest.warns(StatisticsWarning, match="1 of 3 folds are parted completely"):
+        estimate = cross_validated_auc(truth, scores, fold)
+    assert estimate.low is not None
+    assert "too short" in estimate.note
 
 
 def test_what_is_no_cross_validation_is_refused() -> None:

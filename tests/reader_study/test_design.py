@@ -119,6 +119,9 @@ def test_training_comes_first_and_is_no_part_of_the_study() -> None:
         ({"washout": float("nan")}, "washout"),
         ({"rating_scale": (5, 1)}, "rating_scale"),
         ({"rating_scale": (0, 1000)}, "rating_scale"),
+        ({"rating_scale": (0.5, 1)}, "rating_scale: whole numbers"),
+        ({"rating_scale": (0, 99.5)}, "rating_scale: whole numbers"),
+        ({"rating_scale": ("0", "100")}, "rating_scale: whole numbers"),
         ({"seed": -1}, "seed"),
     ],
 )

@@ -42,7 +42,7 @@ def test_scanners_are_those_of_the_series(cohort: Cohort) -> None:
     assert not set(cohort.patients) & set(json.dumps(found).split('"'))
 
 
-@pytest.mark.parametrize("age", ["60 y", "1970-01-01", "nan", "inf"])
+@pytest.mark.parametrize("age", ["60 y", "1970-01-01", "nan", "inf", "1_0"])
 def test_ages_that_are_not_numbers_are_left_out(age: str) -> None:
     assert "age" not in describe([study(1, age="60"), study(2, age=age)])
 

@@ -161,7 +161,7 @@ def _random_readers(
     method = f"{name}; single-treatment Obuchowski-Rockette, Hillis degrees of freedom"
     scope = f"readers like these {readers} and cases like these"
     note = note_of_few(readers)
-    value = -float(psi.mean())
+    value = 0.0 - float(psi.mean())  # never -0.0
     if not denominator > ZERO_VARIANCE:
         return _not_estimable(value, method, scope, n, note)
     error = float(np.sqrt(denominator / readers))
@@ -182,7 +182,7 @@ def _fixed_readers(
     variance = float(covariances.mean())
     method = f"{name}; contrast on the joint covariance"
     scope = f"these {psi.size} readers only, cases like these"
-    value = -float(psi.mean())
+    value = 0.0 - float(psi.mean())  # never -0.0
     if not variance > ZERO_VARIANCE:
         return _not_estimable(value, method, scope, n, "")
     error = float(np.sqrt(variance))

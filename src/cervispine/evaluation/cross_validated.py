@@ -44,7 +44,8 @@ def cross_validated_auc(
         variance is the sum of DeLong's of the folds over their number squared: folds hold
         different cases. It is that of these models on other cases; how models trained on other
         cases would differ is not in it, for which there is no unbiased estimate. Limits are
-        ``None`` where a fold has one case of a class, or all folds are parted completely.
+        ``None`` where a fold has one case of a class, or all folds are parted completely. Where
+        some are, they add no variance and the interval is too short: a StatisticsWarning says so.
 
     Raises
     ------
@@ -82,4 +83,18 @@ def cross_validated_auc(
         note = f"the interval is not estimable: {reason}"
         return with_warning(Estimate(area, None, None, name, labels.size, note))
     half = normal_quantile(0.5 + confidence / 2) * np.sqrt(variance)
-    return Estimate(area, max(0.0, area - half), min(1.0, area + half), name, labels.size)
+    parted = sum(each in (0.0, 1.0) for each in areas)
+    note = (
+        f"{parted} of {len(areas)} folds are parted completely and add no variance, so the "
+        "interval is too short"
+    )
+    return with_warning(
+        Estimate(
+            area,
+            max(0.0, area - half),
+            min(1.0, area + half),
+            name,
+            labels.size,
+            note if parted else "",
+        )
+    )

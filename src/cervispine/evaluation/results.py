@@ -93,7 +93,7 @@ class Difference:
 
     def __str__(self) -> str:
         interval = format_interval(self.low, self.high, signed=True)
-        return f"{self.value:+.3f} {interval}, {format_p_value(self.p_value)}"
+        return f"{self.value:+z.3f} {interval}, {format_p_value(self.p_value)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values; what is not estimable is ``None``."""
@@ -145,10 +145,13 @@ def with_warning(result: Result) -> Result:
 
 
 def format_interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
-    """Write an interval as people read it, or say that there is none."""
+    """Write an interval as people read it, or say that there is none.
+
+    What rounds to zero has no minus: the format ``z``.
+    """
     if low is None or high is None:
         return "(interval not estimable)"
-    return f"({low:+.3f} to {high:+.3f})" if signed else f"({low:.3f} to {high:.3f})"
+    return f"({low:+z.3f} to {high:+z.3f})" if signed else f"({low:.3f} to {high:.3f})"
 
 
 def format_p_value(p_value: float | None) -> str:

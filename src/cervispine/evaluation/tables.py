@@ -243,7 +243,7 @@ def _difference_cells(difference: Difference) -> dict[str, str]:
 
 def _signed(difference: Difference | Estimate) -> str:
     interval = format_interval(difference.low, difference.high, signed=True)
-    return f"{difference.value:+.3f} {interval}"
+    return f"{difference.value:+z.3f} {interval}"
 
 
 def _rate(estimate: Estimate | None) -> str:

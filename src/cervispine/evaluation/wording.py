@@ -68,7 +68,7 @@ def summarise(comparison: Comparison) -> str:
         "Model minus reader at the reader's operating point, described and not tested",
         [
             f"{item.model} - {item.reader}, {item.endpoint} at {item.matched} {item.at:.3f}: "
-            f"{item.model_rate:.3f} - {item.reader_rate:.3f} = {item.difference.value:+.3f} "
+            f"{item.model_rate:.3f} - {item.reader_rate:.3f} = {item.difference.value:+z.3f} "
             f"{format_interval(item.difference.low, item.difference.high, signed=True)}"
             for item in comparison.at_readers_points
         ],

@@ -78,7 +78,9 @@ class Design:
             f"arms: {ARMS[0]}, or {' and '.join(ARMS)}": self.arms not in (ARMS[:1], ARMS),
             "repeats: none or more": self.repeats < 0,
             "washout: no days or more": not 0 <= self.washout < np.inf,
-            "rating_scale: from low to high, 0 to 100 at most": not 0 <= low < high <= 100,
+            "rating_scale: whole numbers from low to high, 0 to 100 at most": not (
+                isinstance(low, int) and isinstance(high, int) and 0 <= low < high <= 100
+            ),
             "seed: 0 or more": self.seed < 0,
         }
         if wrong := [fault for fault, is_so in faults.items() if is_so]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cervispine.records.labels import CLASSES
 from cervispine.records.study import Series, Study
+from cervispine.records.tables import number_in
 
 __all__ = ["describe", "scanner_of"]
 
@@ -81,8 +82,6 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
 
 def _numbers(values: Iterable[str]) -> list[float]:
     """Return the values as finite numbers, or none where one of them is not."""
-    try:
-        numbers = [float(value) for value in values]
-    except ValueError:
-        return []
-    return numbers if np.isfinite(numbers).all() else []
+    numbers = [number_in(value.strip()) for value in values]
+    found = [number for number in numbers if number is not None]
+    return found if len(found) == len(numbers) else []

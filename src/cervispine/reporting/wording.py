@@ -61,8 +61,14 @@ def depth(comparison: Comparison) -> str:
     }
     if len(areas) < 2:
         return ""
-    deepest = max(areas, key=lambda name: int(name.removeprefix("resnet")))
-    best = max(areas, key=areas.__getitem__)
+    deepest = areas[max(areas, key=lambda name: int(name.removeprefix("resnet")))]
+    best = max(areas.values())
+    if deepest < best:
+        place = "not the best"
+    elif list(areas.values()).count(best) > 1:
+        place = "level with the best"
+    else:
+        place = "the best"
     significant = any(
         _is_found(pair)
         for pair in comparison["model_against_model"]
@@ -70,7 +76,7 @@ def depth(comparison: Comparison) -> str:
     )
     told = "some differences" if significant else "no difference"
     return (
-        f"The deepest network was {'' if best == deepest else 'not '}the best in AUC; between the "
+        f"The deepest network was {place} in AUC; between the "
         f"depths {told} reached p < {LEVEL} after correction."
     )
 
