@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import os
 import re
@@ -65,6 +66,23 @@ def test_the_python_of_a_page_runs(
     for line, block in python_blocks(page):
         # Blank lines in front: a traceback then gives the line of the page.
         exec(compile("\n" * line + block, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=name_of)
+def test_what_a_reader_sees_of_the_python_defines_its_names(page: Path) -> None:
+    """A setup that the page hides may bring files, and no names."""
+    seen = [match[1] or "" for match in PYTHON.finditer(page.read_text(encoding="utf-8"))]
+    defined, used = set(dir(builtins)), set[str]()
+    for node in ast.walk(ast.parse("\n".join(seen))):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            defined |= {(name.asname or name.name).split(".")[0] for name in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler):
+            defined.add(node.name or "")
+        elif isinstance(node, ast.arg):
+            defined.add(node.arg)
+    assert used - defined == set()
 
 
 def leaf_commands(group: Any, before: str = "") -> dict[str, Any]:
