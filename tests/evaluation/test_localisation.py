@@ -115,6 +115,17 @@ def test_cases_are_summed_up() -> None:
             localisation(meetings_of(12, 20, 0.3), **options)
 
 
+@pytest.mark.parametrize("energy", [0.0, 0.3, 1.0])
+def test_cases_that_are_all_alike_still_have_an_interval(energy: float) -> None:
+    alike = [Meeting(distance=0.0, hit=True, near=0.3, energy=energy, area=0.1) for _ in range(20)]
+    found = localisation(alike).energy
+    assert found.method == "Wilson of the cases"
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.value <= found.high
+    assert found.high - found.low > 0.1
+
+
 def test_blind_pixels_hit_as_often_as_chance_says() -> None:
     generator = np.random.default_rng(3)
     meetings = []

@@ -68,7 +68,7 @@ def auc(
         The cluster (patient) of each case, where cases are not independent:
         Obuchowski's variance, or resampling of whole clusters.
     resamples
-        How often the bootstrap draws: within each class, or whole clusters.
+        How often the bootstrap draws, at least 100 times: within each class, or whole clusters.
     seed
         Decides what the bootstrap draws.
 

@@ -38,7 +38,7 @@ class Evaluator(BaseEstimator):  # type: ignore[misc]
     confidence
         Of every interval.
     resamples
-        Of every bootstrap (Brier score; rates of clustered cases).
+        Of every bootstrap (Brier score; rates of clustered cases), at least 100.
     correction
         For the number of tests in a family: ``"holm"``, ``"hochberg"``,
         ``"benjamini-hochberg"`` or ``"bonferroni"``.

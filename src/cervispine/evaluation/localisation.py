@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import check_confidence
 from cervispine.evaluation.proportions import proportion
-from cervispine.evaluation.resampling import bootstrap_ratios
+from cervispine.evaluation.resampling import resampled_mean
 from cervispine.evaluation.results import Estimate, format_p_value
 from cervispine.exceptions import EvaluationError
 
@@ -163,7 +163,7 @@ def localisation(
     confidence
         Of the intervals: Wilson's for the pointing game, the bootstrap's percentiles for energy.
     resamples
-        How often the bootstrap draws.
+        How often the bootstrap draws, at least 100 times.
     seed
         Decides what the bootstrap draws.
 
@@ -172,23 +172,25 @@ def localisation(
     EvaluationError
         ``NO_TRIALS`` when there are no cases.
     UsageError
-        Fewer than one resample, or a seed that is no whole number from 0.
+        Fewer than 100 resamples, or a seed that is no whole number from 0.
     """
     check_confidence(confidence)
     hits = sum(meeting.hit for meeting in meetings)
     pointing = proportion(hits, len(meetings), confidence=confidence)
     chances = [meeting.near for meeting in meetings]
     energies = np.array([meeting.energy for meeting in meetings])
-    means = bootstrap_ratios(
-        energies, np.ones_like(energies), np.arange(energies.size), resamples, seed
-    )
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Localisation(
         pointing=pointing,
         pointing_by_chance=float(np.mean(chances)),
         p_value=_as_many_by_chance(hits, chances),
-        energy=Estimate(
-            float(energies.mean()), float(low), float(high), "bootstrap", len(meetings)
+        energy=resampled_mean(
+            energies,
+            np.ones(energies.size, dtype=bool),
+            np.arange(energies.size),
+            confidence,
+            resamples,
+            seed,
+            unit="case",
         ),
         energy_by_chance=float(np.mean([meeting.area for meeting in meetings])),
         distance=float(np.median([meeting.distance for meeting in meetings])),

@@ -17,8 +17,8 @@ from cervispine.evaluation.predictive import (
     check_prevalence,
     estimate_predictive_values,
 )
-from cervispine.evaluation.proportions import proportion, wilson_limits
-from cervispine.evaluation.resampling import NO_WIDTH, bootstrap_ratios
+from cervispine.evaluation.proportions import proportion
+from cervispine.evaluation.resampling import resampled_mean
 from cervispine.evaluation.results import Estimate
 from cervispine.evaluation.roc import RocCurve, roc_curve
 from cervispine.evaluation.thresholds import Threshold
@@ -274,33 +274,9 @@ def estimate_rate(
         return None
     if groups is None:
         return proportion(successes, trials, confidence=confidence)
-    return _resampled_mean(
+    return resampled_mean(
         right.astype(np.float64), among, groups, confidence, resamples, seed, unit="cluster"
     )
-
-
-def _resampled_mean(
-    values: Scores,
-    among: NDArray[np.bool_],
-    groups: NDArray[np.int64],
-    confidence: float,
-    resamples: int,
-    seed: int,
-    *,
-    unit: str,
-) -> Estimate:
-    """Return the mean of values from 0 to 1 over some cases; groups are the independent units."""
-    value, cases = float(values[among].mean()), int(among.sum())
-    means = bootstrap_ratios(values * among, among.astype(np.float64), groups, resamples, seed)
-    tail = (1 - confidence) / 2
-    low, high = (float(limit) for limit in np.quantile(means, [tail, 1 - tail]))
-    if high - low < NO_WIDTH:
-        # All units are alike, or there is one: that no resample differs proves nothing.
-        units = len(np.unique(groups[among]))
-        low, high = wilson_limits(value * units, units, tail)
-        return Estimate(value, low, high, f"Wilson of the {unit}s", cases)
-    method = f"bootstrap percentile, {resamples} resamples by {unit}, seed {seed}"
-    return Estimate(value, low, high, method, cases)
 
 
 def _brier(
@@ -311,7 +287,7 @@ def _brier(
     resamples: int,
     seed: int,
 ) -> Estimate:
-    return _resampled_mean(
+    return resampled_mean(
         (scores - truth) ** 2,
         np.ones(truth.size, dtype=bool),
         np.arange(truth.size) if groups is None else groups,

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cervispine.evaluation.checking import Binary, Scores, check_bootstrap
+from cervispine.evaluation.proportions import wilson_limits
+from cervispine.evaluation.results import Estimate
 
-__all__ = ["NO_WIDTH", "bootstrap_areas", "bootstrap_ratios"]
+__all__ = ["NO_WIDTH", "bootstrap_areas", "bootstrap_ratios", "resampled_mean"]
 
 Counts: TypeAlias = NDArray[np.int64]
 
@@ -85,6 +87,54 @@ def bootstrap_ratios(
         usable = totals > 0
         ratios.append((weights @ above)[usable] / totals[usable])
     return np.concatenate(ratios)
+
+
+def resampled_mean(
+    values: Scores,
+    among: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    confidence: float,
+    resamples: int,
+    seed: int,
+    *,
+    unit: str,
+) -> Estimate:
+    """Return the mean of values from 0 to 1 over some cases, with percentiles of its resamples.
+
+    Parameters
+    ----------
+    values
+        Of each case, shape (cases,).
+    among
+        Over which cases the mean is taken, shape (cases,); at least one.
+    groups
+        The number of the independent unit that each case belongs to, shape (cases,).
+    confidence, resamples, seed
+        Of the two-sided interval.
+    unit
+        What a unit is, in words: a case, a cluster.
+
+    Returns
+    -------
+    Estimate
+        With Wilson's limits of the units where no resample differs.
+
+    Raises
+    ------
+    UsageError
+        As ``bootstrap_areas``.
+    """
+    value, cases = float(values[among].mean()), int(among.sum())
+    means = bootstrap_ratios(values * among, among.astype(np.float64), groups, resamples, seed)
+    tail = (1 - confidence) / 2
+    low, high = (float(limit) for limit in np.quantile(means, [tail, 1 - tail]))
+    if high - low < NO_WIDTH:
+        # All units are alike, or there is one: that no resample differs proves nothing.
+        units = len(np.unique(groups[among]))
+        low, high = wilson_limits(value * units, units, tail)
+        return Estimate(value, low, high, f"Wilson of the {unit}s", cases)
+    method = f"bootstrap percentile, {resamples} resamples by {unit}, seed {seed}"
+    return Estimate(value, low, high, method, cases)
 
 
 @attrs.frozen(eq=False)

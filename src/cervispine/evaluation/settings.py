@@ -27,7 +27,7 @@ class Settings:
     confidence
         Of every interval.
     resamples
-        How often every bootstrap draws.
+        How often every bootstrap draws, at least 100 times.
     seed
         Decides what every bootstrap draws.
     correction
