@@ -70,11 +70,10 @@ def draw_test(
         chosen.update(drawn)
         whole += bool(stratify) and quota > 0 and not drawn
     if whole:
-        warnings.warn(
-            f"STRATUM_WHOLE: {whole} of the strata by {', '.join(stratify)} give nobody to a part, "
-            "since their patients must stay together: they share a frame of reference, or pixels",
-            DataWarning,
-            stacklevel=3,
+        _warn(
+            f"{whole} of the strata by {', '.join(stratify)} give nobody to a part, since their "
+            "patients must stay together: they share a frame of reference, or pixels",
+            code="STRATUM_WHOLE",
         )
     if short:
         rest = sorted(set(sizes) - chosen)
@@ -137,6 +136,11 @@ def draw_folds(
         parts[left[drawn]] = part
         left = left[~drawn]
     return parts
+
+
+def _warn(what: str, *, code: str) -> None:
+    # Through _warn, draw_test and split, to whoever called that.
+    warnings.warn(f"{code}: {what}", DataWarning, stacklevel=4)
 
 
 def _wanted(test: int | float, total: int) -> int:
