@@ -211,6 +211,12 @@ def test_one_uid_for_other_pixels(good: Path, Series: Any, check: Any, change: A
     check(Loader().index(good), "UID_CONFLICT", "rejected", 10)
 
 
+def test_images_that_cannot_be_used_are_no_conflict(good: Path, Series: Any, check: Any) -> None:
+    for name, text in {"one": "a", "two": "b"}.items():
+        Series().write(good / name, change=set_(PixelSpacing=None, StudyDescription=text))
+    check(Loader().index(good), "GEOMETRY_MISSING", "rejected", 10)
+
+
 def test_one_study_of_two_patients(good: Path, Series: Any, check: Any) -> None:
     Series(patient="1").write(good / "one")
     Series(patient="2", series="1.2.3.1.2").write(good / "two")

@@ -86,7 +86,8 @@ def drop_copies(
             copies.append(Refusal(headers=again, fault=fault))
         else:
             fault = Fault("UID_CONFLICT", "one SOPInstanceUID stands for different images")
-            kept += [attrs.evolve(header, fault=fault) for header in same]
+            # What cannot be used anyway says why by itself.
+            kept += [attrs.evolve(header, fault=header.fault or fault) for header in same]
     return kept, copies
 
 
