@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
+import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from cervispine import Cohort, OPLLClassifier, Preprocessor
 from cervispine.exceptions import BackboneError, UsageError
 from cervispine.experiment import PRESETS, CrossValidation, cross_validate
-from cervispine.experiment.tuning import read_grid
+from cervispine.experiment.tuning import plain_grid, read_grid
 from cervispine.phantom import PhantomCohort
 
 
@@ -190,6 +191,11 @@ def test_without_data_it_runs_on_phantoms_and_says_so(
         ({"inner_folds": 9, "grid": {"epochs": [1, 2]}}, UsageError, "SPLIT_IMPOSSIBLE"),
         ({"stratify": ["hospital"]}, UsageError, "USAGE"),
         ({"grid": {"epochs": [0, 1]}}, UsageError, "USAGE"),
+        ({"grid": {"nonsense": [1]}}, UsageError, "USAGE"),
+        ({"grid": {"seed": [0, 1]}}, UsageError, "USAGE"),
+        ({"grid": {"validation": [0.1, 0.2]}}, UsageError, "USAGE"),
+        ({"grid": {"epochs": []}}, UsageError, "USAGE"),
+        ({"grid": {"epochs": 3}}, UsageError, "USAGE"),
         ({"grid": {"backbone": ["tiny", "none"]}}, BackboneError, "BACKBONE_NOT_FOUND"),
     ],
 )  # fmt: skip
@@ -202,6 +208,11 @@ def test_what_cannot_be_meant_is_refused_before_any_training(
     assert refusal.value.code == code  # type: ignore[attr-defined]
     assert not (tmp_path / "run" / "models").exists()
     shutil.rmtree(tmp_path / "run", ignore_errors=True)
+
+
+def test_a_grid_of_arrays_is_one_of_numbers() -> None:
+    grid = plain_grid({"epochs": np.array([1, 2]), "learning_rate": (np.float64(0.1),)})
+    assert json.dumps(grid) == '{"epochs": [1, 2], "learning_rate": [0.1]}'
 
 
 def test_a_grid_is_read_as_it_is_written() -> None:

@@ -71,6 +71,21 @@ def test_resume_continues_the_account_of_time(tmp_path: Path) -> None:
     assert manifest["seconds"]["train"] >= 10.0
 
 
+@pytest.mark.parametrize("name", ["cervispine", "torch"])
+def test_a_run_of_another_version_is_not_continued(tmp_path: Path, name: str) -> None:
+    with RunFolder(tmp_path, {"seed": 0}).opened(resume=False) as run:
+        pass
+    manifest = json.loads(run.manifest_path.read_text())
+    manifest["versions"][name] = "0.0.1"
+    run.manifest_path.write_text(json.dumps(manifest))
+    with (
+        pytest.raises(UsageError, match=rf"{name} 0\.0\.1, and here is") as refusal,
+        RunFolder(tmp_path, {"seed": 0}).opened(resume=True),
+    ):
+        pass
+    assert refusal.value.code == "RESUME_MISMATCH"
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"seconds": 1, "configuration": 2}'])
 def test_a_manifest_that_is_damaged_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)

@@ -18,7 +18,7 @@ from cervispine.experiment.folder import RunFolder
 from cervispine.experiment.folds import CrossValidation, Fold, Part
 from cervispine.experiment.models import trained_model
 from cervispine.experiment.presets import Preset, find_preset, preset_settings
-from cervispine.experiment.tuning import Candidate, candidates_of, tuned
+from cervispine.experiment.tuning import Candidate, candidates_of, plain_grid, tuned
 from cervispine.records import Key
 from cervispine.records.files import write_json, write_text
 from cervispine.records.written import csv_text
@@ -65,8 +65,10 @@ def cross_validate(
         Folder of the run.
     backbone
         Name of an installed backbone.
-    folds, repeats
-        How many parts, and how often they are drawn anew.
+    folds
+        How many parts.
+    repeats
+        How often the parts are drawn anew.
     stratify
         Columns of ``labels`` whose values have the same share of each fold and each validation
         part, within each label.
@@ -89,7 +91,8 @@ def cross_validate(
     check_source(data, labels, tables, loader)
     if repeats < 1 or folds < 2 or inner_folds < 2:
         raise UsageError("folds and inner folds are at least 2, repeats at least 1")
-    candidates = candidates_of(grid or {}, _maker(settings, backbone, None, seed, progress))
+    values = plain_grid(grid)
+    candidates = candidates_of(values, _maker(settings, backbone, None, seed, progress))
     secret = None if key is None else Key.open(key, outside=out)
     run = RunFolder(
         Path(out),
@@ -100,7 +103,7 @@ def cross_validate(
             "folds": folds,
             "repeats": repeats,
             "stratify": list(stratify),
-            "grid": {name: list(values) for name, values in (grid or {}).items()},
+            "grid": values,
             "inner_folds": inner_folds,
             "seed": seed,
         },

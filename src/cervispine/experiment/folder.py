@@ -33,6 +33,9 @@ BEGUN = ("models/*/*", "tuning/*/*")
 #: The distributions whose versions can change a result.
 RECORDED = ("cervispine", "torch", "torchvision", "numpy", "pydicom", "scikit-learn", "scipy")
 
+#: Those of them that a training must keep from its beginning to its end.
+DECISIVE = ("cervispine", "torch")
+
 
 class RunFolder:
     """A folder that holds one run, and knows whether it is the same run that continues.
@@ -67,7 +70,7 @@ class RunFolder:
         UsageError
             Another process runs in it (``RUN_LOCKED``); it holds a run that has begun to train
             (``RUN_EXISTS``);
-            there is nothing to resume, or another configuration (``RESUME_MISMATCH``).
+            there is nothing to resume, or another configuration or version (``RESUME_MISMATCH``).
         """
         with alone_in(self.path):
             self._check(resume=resume)
@@ -111,6 +114,7 @@ class RunFolder:
             manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
             self.seconds = dict(manifest["seconds"])
             before, now = dict(manifest["configuration"]), self.configuration
+            made_with = {name: str(manifest["versions"][name]) for name in DECISIVE}
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise UsageError(
                 "the manifest of the run here cannot be read, so it is unknown what to continue",
@@ -124,6 +128,15 @@ class RunFolder:
                 f"the run here was started with other values of {', '.join(changed)}",
                 where=str(self.path),
                 advice="resume with the same command, or start anew in another folder",
+                code="RESUME_MISMATCH",
+            )
+        # Half of the models of one version and half of another's are no experiment.
+        if others := {name: made for name, made in made_with.items() if made != version(name)}:
+            said = [f"{name} {made}, and here is {version(name)}" for name, made in others.items()]
+            raise UsageError(
+                f"the run here was started with {'; '.join(said)}",
+                where=str(self.path),
+                advice="install the versions it was started with, or start anew in another folder",
                 code="RESUME_MISMATCH",
             )
 

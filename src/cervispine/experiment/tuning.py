@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cervispine.classification import OPLLClassifier
     from cervispine.experiment.folds import Part
 
-__all__ = ["Candidate", "candidates_of", "read_grid", "tuned"]
+__all__ = ["Candidate", "candidates_of", "plain_grid", "read_grid", "tuned"]
 
 #: Parameters of the classifier that a grid may vary; the others decide what is compared.
 TUNABLE = (
@@ -57,6 +57,25 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def plain_grid(grid: Mapping[str, Any] | None) -> dict[str, list[Any]]:
+    """Return a grid with values as JSON can hold them: those of an array are numbers of Python.
+
+    Raises
+    ------
+    UsageError
+        It names a parameter that cannot be varied, or no value of one.
+    """
+    plain: dict[str, list[Any]] = {}
+    for name, values in (grid or {}).items():
+        listed = values.tolist() if isinstance(values, np.ndarray) else values
+        if name not in TUNABLE or not isinstance(listed, (list, tuple)) or not listed:
+            raise UsageError(
+                f"a grid gives a list of values to some of {', '.join(TUNABLE)}", where=f"{name!r}"
+            )
+        plain[name] = [value.item() if isinstance(value, np.generic) else value for value in listed]
+    return plain
 
 
 def candidates_of(
