@@ -117,7 +117,8 @@ def test_sequences_are_channels_cut_from_one_place(painted: Painted) -> None:
 def test_neither_workers_nor_neighbours_change_a_result(painted: Painted) -> None:
     preprocessor = Preprocessor(**SMALL)
     flipped = attrs.evolve(painted.t2, pixels=painted.t2.pixels[:, :, ::-1])
-    volumes = [painted.t2, flipped, painted.t1, painted.t2]
+    other = attrs.evolve(painted.t1, sequence="T2")
+    volumes = [painted.t2, flipped, other, painted.t2]
     together = preprocessor.transform(volumes)
     alone = torch.cat([preprocessor.transform([each]) for each in volumes])
     with ThreadPoolExecutor(3) as threads:
@@ -233,6 +234,14 @@ def test_settings_missing_or_unknown_are_refused() -> None:
     del settings["spacing"]
     with pytest.raises(UsageError, match="'spacing'"):
         Preprocessor.from_settings(settings)
+
+
+def test_a_volume_of_another_sequence_is_refused(painted: Painted) -> None:
+    other = attrs.evolve(painted.t2, sequence="T1")
+    with pytest.raises(UsageError, match="a volume of T1, and the preprocessor is for T2"):
+        Preprocessor().transform([other])
+    assert len(Preprocessor(**SMALL, sequences=("T1",)).transform([other])) == 1
+    assert len(Preprocessor(**SMALL).transform([attrs.evolve(other, sequence="unknown")])) == 1
 
 
 def test_what_is_neither_study_nor_volume_is_refused(painted: Painted) -> None:

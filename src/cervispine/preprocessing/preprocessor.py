@@ -323,6 +323,11 @@ class Preprocessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(item, Volume):
             if len(self.sequences) > 1:
                 raise UsageError("several sequences are read from studies, not from volumes")
+            if item.sequence not in (self.sequences[0], "unknown"):
+                raise UsageError(
+                    f"a volume of {item.sequence}, and the preprocessor is for {self.sequences[0]}",
+                    advice=f"sequences=({item.sequence!r},) prepares it",
+                )
             return self.prepare(item).pixels
         if not isinstance(item, Study):
             raise UsageError(f"X is a sequence of Study or Volume, not of {type(item).__name__}")
