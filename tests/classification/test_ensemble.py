@@ -30,7 +30,8 @@ def member(small: Preprocessor, kind: type[Classifier] = OPLLClassifier, **more:
 @pytest.fixture(scope="module")
 def ensemble(cohort: Cohort, small: Preprocessor) -> Ensemble:
     members = (member(small, seed=3, error_rate=0.4), member(small, seed=4, validation=0.5))
-    return Ensemble(members=members, validation=0.3, seed=1).fit(cohort)
+    # A seed from an array is a number too, and can be saved.
+    return Ensemble(members=members, validation=0.3, seed=np.int64(1)).fit(cohort)
 
 
 @pytest.fixture
@@ -163,11 +164,17 @@ def test_members_that_cannot_be_one_ensemble_are_refused(
         ((one, member(small, Classifier, seed=1)), "one class"),
         ((one, member(Preprocessor(), seed=1)), "one preprocessing"),
         ((one, member(small)), "trained alike"),
+        ((one, member(small, validation=0.4, device="cpu")), "trained alike"),
+        ((one, member(small, backbone="cervispine:resnet34")), "trained alike"),
+        ((one, member(small, seed=1, epochs=0)), "epochs"),
     ):
         with pytest.raises(UsageError, match=why):
             Ensemble(members=members).fit(cohort)
-    with pytest.raises(UsageError, match="error_rate"):
-        Ensemble(members=(one, member(small, seed=1)), error_rate=0.7).fit(cohort)
+    for name, value in (
+        ("error_rate", 0.7), ("seed", -1), ("seed", 1.5), ("calibrate", "no"), ("validation", None),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=name):
+            Ensemble(members=(one, member(small, seed=1)), **{name: value}).fit(cohort)
 
 
 def test_nothing_to_resume_is_said(cohort: Cohort, small: Preprocessor, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -208,6 +210,48 @@ def test_an_unknown_backbone_is_found_before_any_image_is_read(cohort: Cohort) -
         quick(Untouchable(), backbone="resnet43").fit(cohort)
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"validation": None}, {"validation": "0001"}, {"validation": 1}, {"validation": 0.0},
+        {"backbone": None}, {"device": None}, {"precision": None}, {"preprocessor": 3},
+        {"augment": "no"}, {"calibrate": "no"}, {"learning_rate": 0}, {"seed": 1.5},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_parameters_that_cannot_be_meant_are_refused_before_any_image_is_read(
+    cohort: Cohort, parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(UsageError, match=next(iter(parameters))) as refusal:
+        quick(**({"small": Untouchable()} | parameters)).fit(cohort)
+    assert refusal.value.code == "USAGE"
+    assert "0001" not in refusal.value.what
+
+
+def test_a_key_that_is_none_is_refused_before_any_image_is_read(cohort: Cohort) -> None:
+    with pytest.raises(UsageError, match="key is a Key or None, not str"):
+        quick(Untouchable()).fit(cohort, key="secret.key")  # type: ignore[arg-type]
+
+
+def test_who_validates_is_not_printed(cohort: Cohort, small: Preprocessor) -> None:
+    named = quick(small, validation=list(cohort.patients[:3]))
+    whole = Ensemble(members=[named, quick(small)], validation=cohort.patients[:4])
+    for model, count in ((named, 3), (whole, 4)):
+        for text in (repr(model), model._repr_html_()):
+            assert f"{count} patients" in text
+            assert not any(patient in text for patient in cohort.patients)
+    assert named.validation == list(cohort.patients[:3])
+
+
+def test_the_record_counts_the_truth_that_was_trained_on(
+    cohort: Cohort, small: Preprocessor, install: Callable[..., None]
+) -> None:
+    install("good")
+    model = quick(small, backbone="tiny").fit(cohort, 1 - cohort.labels)
+    counted = [model.record_[part]["classes"]["OPLL"] for part in ("training", "validation")]
+    assert sum(counted) == int((1 - cohort.labels).sum())
+
+
 def test_what_is_not_a_cohort_is_refused(cohort: Cohort, small: Preprocessor) -> None:
     with pytest.raises(UsageError, match="ndarray"):
         quick(small).fit([np.zeros((3, 3))])  # type: ignore[list-item]
@@ -247,9 +291,14 @@ def test_a_resumed_training_keeps_its_validation_part(cohort: Cohort, small: Pre
         _, held_out = cohort.split(8, seed=seed)
         classifier = quick(small, validation=held_out.patients)
         mask = validation_part(list(cohort), cohort.labels, held_out.patients, seed=0)
-        return fingerprint(classifier, list(cohort), cohort.labels, mask, small, False)
+        return fingerprint(classifier, list(cohort), cohort.labels, mask, small, False, precision)
 
-    assert fingerprint_with(3) == fingerprint_with(3) != fingerprint_with(4)
+    precision = torch.float32
+    before = fingerprint_with(3)
+    assert before == fingerprint_with(3) != fingerprint_with(4)
+    # Nor may it go on in another precision, which "auto" chooses for the machine.
+    precision = torch.bfloat16
+    assert fingerprint_with(3) != before
 
 
 def test_numbers_of_numpy_are_numbers(cohort: Cohort, small: Preprocessor, tmp_path: Path) -> None:

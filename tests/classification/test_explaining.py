@@ -132,7 +132,7 @@ def lamp_classifier(
     classifier.classes_ = np.array([0, 1])
     classifier.device_ = torch.device("cpu")
     classifier.offset_, classifier.temperature_, classifier.threshold_ = 0.0, 1.0, 0.5
-    classifier.record_ = {}
+    classifier.record_ = {"backbone": classifier.backbone}
     classifier.band_, classifier.domain_ = None, None
     return classifier
 
@@ -291,6 +291,12 @@ def test_what_cannot_be_meant_is_refused(wrong: dict[str, object], words: str) -
     series = series_of(*ORIENTATIONS["plain"])
     with pytest.raises(UsageError, match=words):
         lamp_classifier(SPOT).explain(study_of(series), **wrong)  # type: ignore[arg-type]
+
+
+def test_images_that_one_patch_would_cover_are_refused() -> None:
+    subject = explaining.Subject(Lamp(), torch.zeros(1, 3, 16, 16), slices=3, sign=1)
+    with pytest.raises(UsageError, match="the images are 8 mm, and occlusion hides 10 mm"):
+        explaining.occlusion(subject, spacing=0.5, at_once=1)
 
 
 def test_a_backbone_without_a_layer_leaves_occlusion(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import pickle
@@ -129,6 +130,9 @@ def test_a_pickle_is_never_opened(folder: Path, tmp_path: Path) -> None:
         {"parameters": {"backbones": "x"}}, {"threshold": "high"}, {"temperature": float("nan")},
         {"temperature": 0.0}, {"temperature": -1.0}, {"offset": float("inf")}, {"offset": None},
         {"preprocessing": {"nonsense": 1}}, {"record": 3}, {"band": {"low": 2}},
+        {"parameters": {"batch_size": 0}}, {"parameters": {"backbone": 3}}, {"preprocessing": []},
+        {"record": {"backbone": "resnet34"}},
+        {"record": {"backbone": 3, "backbone_distribution": "", "backbone_version": ""}},
     ],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip
@@ -224,6 +228,17 @@ def test_a_backbone_that_is_not_installed_is_told(folder: Path) -> None:
     assert "spine-convnext 0.1.0: install it" in caught.value.advice
 
 
+def test_what_is_saved_is_what_was_fitted(
+    fitted: OPLLClassifier, cohort: Cohort, tmp_path: Path
+) -> None:
+    changed = copy.copy(fitted)
+    changed.set_params(pooling="max", backbone="resnet50", seed=7)
+    assert changed.name == "resnet34"
+    again = OPLLClassifier.load(changed.save(tmp_path))
+    assert (again.pooling, again.backbone, again.seed) == ("channels", "resnet34", 0)
+    assert np.array_equal(again.predict_proba(cohort), fitted.predict_proba(cohort))
+
+
 class Inverted(Loader):
     """A loader that no distribution declares."""
 
@@ -308,7 +323,7 @@ def test_members_and_resumed_trainings_have_one_loader(
         Ensemble(members=[tiny("dicom"), tiny(Inverted(), seed=1)]).fit(cohort)
     held_out = np.arange(len(cohort)) % 3 == 0
     prints = {
-        fingerprint(each, cohort, cohort.labels, held_out, each.preprocessor, False)
+        fingerprint(each, cohort, cohort.labels, held_out, each.preprocessor, False, torch.float32)
         for each in (tiny("dicom"), tiny("bright"), tiny(Inverted()), tiny(None))
     }
     assert len(prints) == 4

@@ -14,10 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from cervispine.backbones import find_backbone
 from cervispine.classification.checkpoints import has_checkpoint
 from cervispine.classification.estimator import Classifier
 from cervispine.classification.inputs import labelled_studies, validation_part
-from cervispine.classification.parameters import check_error_rate
+from cervispine.classification.parameters import (
+    check_error_rate,
+    check_parameters,
+    check_seed,
+    check_switch,
+    check_validation,
+)
 from cervispine.classification.reading import Reading
 from cervispine.classification.state import refuse_begun
 from cervispine.classification.training import Epoch
@@ -26,6 +33,9 @@ from cervispine.preprocessing import Preprocessor
 from cervispine.records import Cohort, Key, Study
 
 __all__ = ["Ensemble", "member_folder"]
+
+#: Parameters of a member that are the ensemble's, or do not tell its training from another's.
+NOT_ITS_OWN = ("preprocessor", "validation", "error_rate", "device", "progress")
 
 
 @attrs.define(eq=False, kw_only=True, slots=False, repr=False)
@@ -204,9 +214,14 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         check_error_rate(self.error_rate)
+        check_seed(self.seed)
+        check_switch("calibrate", self.calibrate)
+        check_validation(self.validation)
         strangers = [each for each in self.members if not isinstance(each, Classifier)]
         if len(self.members) < 2 or strangers:
             raise UsageError("an ensemble has at least two members, each of them a Classifier")
+        for member in self.members:
+            check_parameters(member)
         shared: dict[str, list[Any]] = {
             "class": [type(member).__name__ for member in self.members],
             "preprocessing": [
@@ -216,7 +231,14 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for name, values in shared.items():
             if any(value != values[0] for value in values):
                 raise UsageError(f"the members of an ensemble have one {name}, not {values}")
-        ways = [{**member.get_params(deep=False), "preprocessor": None} for member in self.members]
+        ways = [
+            {
+                **member.get_params(deep=False),
+                **dict.fromkeys(NOT_ITS_OWN),
+                "backbone": find_backbone(member.backbone).qualified_name,
+            }
+            for member in self.members
+        ]
         if any(way in ways[:place] for place, way in enumerate(ways)):
             raise UsageError(
                 "two members of the ensemble are trained alike and would be the same",
@@ -246,7 +268,15 @@ class Ensemble(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def name(self) -> str:
         """What predictions call the model: its members' backbones."""
-        return " + ".join(member.backbone for member in self.members_)
+        return " + ".join(member.name for member in self.members_)
+
+    def _shown(self) -> Self:
+        shown = super()._shown()
+        # scikit-learn prints what lies in an estimator by its parameters, not by its own words.
+        shown.members = [
+            each._shown() if isinstance(each, Classifier) else each for each in self.members
+        ]
+        return shown
 
     @property
     def _engine(self) -> str:

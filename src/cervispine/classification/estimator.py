@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,7 +23,7 @@ from cervispine.classification.inputs import (
 )
 from cervispine.classification.memory import TrainedOn
 from cervispine.classification.networks import build_network
-from cervispine.classification.parameters import check_parameters, fingerprint
+from cervispine.classification.parameters import check_parameters, fingerprint, plain_parameters
 from cervispine.classification.reading import Reading
 from cervispine.classification.record import training_record, validated
 from cervispine.classification.state import refuse_begun
@@ -64,8 +63,14 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     freeze
         With pretrained weights: how many stages of the backbone, from the input on, stay as they
         are, or their names; 0 for none.
-    epochs, batch_size, learning_rate, weight_decay
-        Of AdamW, with a short linear climb and a cosine descent of the learning rate.
+    epochs
+        The most passes over the training part; the epoch with the least validation loss is kept.
+    batch_size
+        Studies in one step.
+    learning_rate
+        The highest, of AdamW: it climbs linearly for a short time, then descends as a cosine.
+    weight_decay
+        Of AdamW.
     patience
         Stop after so many epochs without a better validation loss.
     class_weight
@@ -110,6 +115,8 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         [0, 1].
     history_ : tuple of dict
         Training loss, validation loss, validation AUC and last learning rate of each epoch.
+    parameters_ : dict
+        What it was fitted with, whatever parameters are set afterwards: what is saved.
     trained_on_ : TrainedOn
         Hashes of the images it was fitted on, and of the patients where there was a key.
     record_ : dict
@@ -186,9 +193,9 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             The memory does not suffice, or ``run_dir`` cannot be written.
         """
         studies, truth = labelled_studies(X, y)
-        prepare = functools.partial(self._preprocessor().prepared, studies)
         self._fit(
-            studies, truth, prepare, run_dir=run_dir, resume=resume, key=key,
+            studies, truth, lambda: self._preprocessor().prepared(studies),
+            run_dir=run_dir, resume=resume, key=key,
             on_epoch=on_epoch, intake=X.intake if isinstance(X, Cohort) else None,
         )  # fmt: skip
         return self
@@ -211,6 +218,7 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         """Train on images that ``prepare`` reads, once all else has been found right."""
         check_parameters(self)
+        trained_on = TrainedOn.of(studies, key)
         device = choose_device(self.device)
         recipe = Recipe(
             epochs=self.epochs,
@@ -249,26 +257,34 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 on_epoch=on_epoch,
                 run_dir=folder,
                 resume=resume,
-                fingerprint=fingerprint(self, studies, truth, held_out, preprocessor, weights),
+                fingerprint=fingerprint(
+                    self, studies, truth, held_out, preprocessor, weights, recipe.precision
+                ),
             )
         with within_memory(device):
-            self.engine_: Engine = torch_engine(network, preprocessor, device)
-            margins = margins_of(self.engine_.network, validation, device, self.batch_size)
+            engine = torch_engine(network, preprocessor, device)
+            margins = margins_of(engine.network, validation, device, self.batch_size)
+        domain = Domain.of(studies, pixels, held_out, preprocessor.sequences)
+        record = training_record(
+            self, preprocessor, weights, recipe, studies, truth, held_out, trained.best_epoch,
+            intake=intake,
+        )  # fmt: skip
+        # Nothing fails from here on, so that what is fitted is of one training.
+        probabilities = self._decide(validation.truth, margins + trained.offset)
         self.offset_ = trained.offset
-        margins += self.offset_
-        probabilities = self._decide(validation.truth, margins)
-        self.domain_: Domain | None = Domain.of(studies, pixels, held_out, preprocessor.sequences)
+        self.engine_: Engine = engine
+        self.domain_: Domain | None = domain
         self.classes_ = np.array([0, 1])
         self.preprocessor_ = preprocessor
         self.module_ = network
         self.device_ = device
         self.history_ = trained.history
-        self.record_ = training_record(
-            self, preprocessor, weights, recipe, studies, truth, held_out, trained.best_epoch,
-            intake=intake,
-        )  # fmt: skip
-        self.record_["validated"] = validated(validation.truth, probabilities, self.threshold_)
-        self.trained_on_ = TrainedOn.of(studies, key)
+        self.parameters_ = plain_parameters(self, record["pretrained_sha256"])
+        self.record_ = {
+            **record,
+            "validated": validated(validation.truth, probabilities, self.threshold_),
+        }
+        self.trained_on_ = trained_on
 
     def _margins(self, pixels: torch.Tensor) -> NDArray[np.float64]:
         with within_memory(self.device_):
@@ -278,7 +294,7 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if wrong.size:
             # A contract that random images held may break on others.
             raise BackboneContractError(
-                f"the backbone {self.backbone} gave no finite answer for {wrong.size} of "
+                f"the backbone {self.name} gave no finite answer for {wrong.size} of "
                 f"{margins.size} studies",
                 where=f"studies {', '.join(map(str, wrong[:10]))}, counted from 1",
                 advice="read the others without them; float32 overflows less than shorter numbers",
@@ -288,8 +304,8 @@ class Classifier(Reading, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def name(self) -> str:
-        """What predictions call the model: its backbone."""
-        return self.backbone
+        """What predictions call the model: the backbone that it was fitted with."""
+        return str(self.record_["backbone"])
 
     @property
     def _engine(self) -> str:

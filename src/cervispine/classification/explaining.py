@@ -101,7 +101,7 @@ def _evidence(
             sign=sign,
         )
         if method == "grad-cam":
-            return grad_cam(subject, classifier.backbone)
+            return grad_cam(subject, classifier.name)
         return occlusion(subject, spacing=preprocessor.spacing, at_once=classifier.batch_size)
 
 
@@ -189,6 +189,11 @@ def occlusion(
     -------
     float32 (slices, rows, columns) and the settings
         The mean loss of the margin over all patches that hid a pixel.
+
+    Raises
+    ------
+    UsageError
+        A patch is larger than the images.
     """
     from captum.attr import Occlusion
 
@@ -196,6 +201,12 @@ def occlusion(
     sequences = subject.images.shape[1] // subject.slices
     # A slice is hidden in all sequences at once, so they get an axis of their own.
     rows, columns = subject.images.shape[2:]
+    if patch > min(rows, columns):
+        raise UsageError(
+            f"the images are {min(rows, columns) * spacing:g} mm, and occlusion hides {PATCH:g} mm "
+            "at once",
+            advice="explain by grad-cam, or train on larger images",
+        )
     images = subject.images.view(1, sequences, subject.slices, rows, columns)
     blurred = ndimage.gaussian_filter(images.cpu().numpy(), patch / 2, axes=(3, 4))
     method = Occlusion(lambda each: subject.margins(each.flatten(1, 2)))

@@ -83,14 +83,15 @@ def validation_part(
     studies, truth
         What is to be divided, in the same order.
     validation
-        A share of the patients, drawn by class; or the identifiers of those held out.
+        A share of the patients, drawn by class; or the identifiers of those held out. Either was
+        found right by :func:`~cervispine.classification.parameters.check_validation`.
     seed
         Decides the draw.
 
     Raises
     ------
     UsageError
-        The share is not between 0 and 1, or a patient who is named has no study here.
+        A patient who is named has no study here.
     LeakageError
         The patients named share an image with one that stays.
     TrainingError
@@ -100,11 +101,11 @@ def validation_part(
         attrs.evolve(study, label=int(label)) for study, label in zip(studies, truth, strict=True)
     )
     if isinstance(validation, (int, float, np.number)):
-        if not 0 < validation < 1:
-            raise UsageError(f"validation is a share between 0 and 1, not {validation}")
         try:
-            _, held_out = labelled.split(float(validation), seed=seed)
+            _, held_out = labelled.split(float(validation), seed=int(seed))
         except UsageError as error:
+            if error.code != "SPLIT_IMPOSSIBLE":
+                raise
             raise _too_few(len(studies)) from error
         identities = {(study.patient, study.uid) for study in held_out}
         return np.array([(study.patient, study.uid) in identities for study in studies])

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import attrs
 
-from cervispine.exceptions import LeakageError, ProvenanceWarning
+from cervispine.exceptions import LeakageError, ProvenanceWarning, UsageError
 from cervispine.records import Key, Study
 from cervispine.records.tables import listing
 
@@ -50,7 +50,14 @@ class TrainedOn:
 
     @classmethod
     def of(cls, studies: Iterable[Study], key: Key | None) -> Self:
-        """Remember studies; their patients too, where there is a key."""
+        """Remember studies; their patients too, where there is a key.
+
+        Raises
+        ------
+        UsageError
+            What was given for a key is none.
+        """
+        _check_key(key)
         studies = list(studies)
         images = sorted({image for study in studies for image in _images(study)})
         # From the images themselves: the same training gives the same file.
@@ -65,11 +72,17 @@ class TrainedOn:
     def known(self, studies: Sequence[Study], key: Key | None) -> list[bool]:
         """Return whether the model was fitted on each study, as far as images and the key tell.
 
+        Raises
+        ------
+        UsageError
+            What was given for a key is none.
+
         Warns
         -----
         ProvenanceWarning
             The key is not that of the training, so patients are not compared.
         """
+        _check_key(key)
         with_key = key if key is not None and key.fingerprint == self.key else None
         if key is not None and with_key is None:
             trained = "with another key" if self.key else "without a key"
@@ -154,6 +167,11 @@ class TrainedOn:
             patients=frozenset(patients),
             key=content["key"],
         )
+
+
+def _check_key(key: Any) -> None:
+    if not (key is None or isinstance(key, Key)):
+        raise UsageError(f"key is a Key or None, not {type(key).__name__}", advice="Key.open(file)")
 
 
 def _images(study: Study) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from os import PathLike
 from types import NoneType
@@ -24,7 +24,15 @@ from cervispine.records import Study
 if TYPE_CHECKING:
     from cervispine.classification.estimator import Classifier
 
-__all__ = ["check_error_rate", "check_parameters", "fingerprint", "plain_parameters"]
+__all__ = [
+    "check_error_rate",
+    "check_parameters",
+    "check_seed",
+    "check_switch",
+    "check_validation",
+    "fingerprint",
+    "plain_parameters",
+]
 
 
 def check_parameters(classifier: Classifier) -> None:
@@ -35,12 +43,24 @@ def check_parameters(classifier: Classifier) -> None:
     UsageError
         Names the parameter and what it may be.
     """
+    for name in ("backbone", "device", "precision"):
+        if not isinstance(value := getattr(classifier, name), str):
+            raise UsageError(f"{name} is a name, not {value!r}")
+    preprocessor: Any = classifier.preprocessor
+    if not isinstance(preprocessor, (Preprocessor, NoneType)):
+        kind = type(preprocessor).__name__
+        raise UsageError(f"preprocessor is a Preprocessor or None, not {kind}")
     check_pooling(classifier.pooling)
+    check_validation(classifier.validation)
+    for name in ("augment", "calibrate"):
+        check_switch(name, getattr(classifier, name))
     for name in ("epochs", "batch_size", "patience"):
         _refuse_number(name, getattr(classifier, name), Integral, least=1)
-    _refuse_number("seed", classifier.seed, Integral, least=0)
+    check_seed(classifier.seed)
     for name in ("learning_rate", "weight_decay"):
         _refuse_number(name, getattr(classifier, name), Real, least=0)
+    if not classifier.learning_rate:
+        raise UsageError("learning_rate is a number above 0: at 0 nothing is learned")
     check_error_rate(classifier.error_rate)
     if not isinstance(classifier.pretrained, (bool, str, PathLike, NoneType)):
         raise UsageError(
@@ -84,10 +104,12 @@ def fingerprint(
     held_out: NDArray[np.bool_],
     preprocessor: Preprocessor,
     weights: LocalWeights | bool,
+    precision: torch.dtype,
 ) -> str:
     """Return the hash of configuration, versions and data that a resumed training must share.
 
-    Which studies are held out is part of it: what was trained on must not validate.
+    Which studies are held out is part of it: what was trained on must not validate. So is the
+    precision that it is computed in, which "auto" leaves to the machine.
     """
     from cervispine import __version__
 
@@ -96,6 +118,7 @@ def fingerprint(
         "parameters": plain_parameters(
             classifier, weights.sha256 if isinstance(weights, LocalWeights) else ""
         ),
+        "precision": str(precision),
         "preprocessing": preprocessor.settings(),
         "loaders": loaders_of(studies, preprocessor.loader),
         "studies": [study.uid for study in studies],
@@ -124,6 +147,47 @@ def _check_freeze(classifier: Classifier) -> None:
         raise UsageError(
             "freeze keeps pretrained weights, and these would be random",
             advice="give pretrained=True, or a file of weights",
+        )
+
+
+def check_seed(value: Any) -> None:
+    """Raise where a seed is not a whole number from 0, and below 2^63.
+
+    Raises
+    ------
+    UsageError
+        Names the parameter and what it may be.
+    """
+    _refuse_number("seed", value, Integral, least=0)
+
+
+def check_switch(name: str, value: Any) -> None:
+    """Raise where a parameter that is on or off is neither.
+
+    Raises
+    ------
+    UsageError
+        Names the parameter and what it may be.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise UsageError(f"{name} is True or False, not {value!r}")
+
+
+def check_validation(value: Any) -> None:
+    """Raise where what is to validate is neither a share nor a sequence of identifiers.
+
+    Raises
+    ------
+    UsageError
+        Says what it may be, without naming anybody.
+    """
+    if isinstance(value, (int, float, np.number)):
+        if not 0 < value < 1:
+            raise UsageError(f"validation is a share between 0 and 1, not {value}")
+    elif isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise UsageError(
+            f"validation is a share, or a sequence of patients' identifiers, not a "
+            f"{type(value).__name__}"
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence, Sized
+from typing import TYPE_CHECKING, Any, Self
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
@@ -29,11 +30,22 @@ if TYPE_CHECKING:
 __all__ = ["Reading"]
 
 
+@attrs.frozen(repr=False)
+class Patients:
+    """Stands for identifiers of patients where a model is printed."""
+
+    count: int
+
+    def __repr__(self) -> str:
+        return f"<{self.count} patients>"
+
+
 class Reading:
     """The deciding half of a classifier; whoever inherits it has trained, and gives margins."""
 
     calibrate: bool
     error_rate: float
+    validation: float | Sequence[str] | Patients
     preprocessor_: Preprocessor
     temperature_: float
     threshold_: float
@@ -41,6 +53,22 @@ class Reading:
     domain_: Domain | None
     trained_on_: TrainedOn
     record_: dict[str, Any]
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        return super(Reading, self._shown()).__repr__(N_CHAR_MAX)  # type: ignore[call-arg]
+
+    def _html_repr(self) -> str:
+        from sklearn.utils import estimator_html_repr
+
+        return str(estimator_html_repr(self._shown()))
+
+    def _shown(self) -> Self:
+        """Return a copy that may be printed: it counts the patients who are named to validate."""
+        shown = object.__new__(type(self))
+        shown.__dict__.update(vars(self))
+        if isinstance(self.validation, Sized):
+            shown.validation = Patients(len(self.validation))
+        return shown
 
     @abstractmethod
     def _margins(self, pixels: torch.Tensor) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -58,6 +59,10 @@ def training_record(
     parameters = plain_parameters(classifier)
     freeze = parameters["freeze"]
     patients = np.array([study.patient for study in studies])
+    # What it was trained on may differ from the labels that the studies bring.
+    labelled = [
+        attrs.evolve(study, label=int(label)) for study, label in zip(studies, truth, strict=True)
+    ]
     return {
         "cervispine": __version__,
         "torch": torch.__version__,
@@ -77,8 +82,8 @@ def training_record(
         "validation_patients": len(set(patients[held_out])),
         "positive": int(truth.sum()),
         "negative": int((1 - truth).sum()),
-        "training": describe(_among(studies, ~held_out)),
-        "validation": describe(_among(studies, held_out)),
+        "training": describe(_among(labelled, ~held_out)),
+        "validation": describe(_among(labelled, held_out)),
         "intake": None if intake is None else intake.to_dict(),
         "split_sha256": _split_hash(studies, held_out),
     }

@@ -20,7 +20,7 @@ from cervispine.classification.exporting import EXPORT, NETWORK, choose_engine, 
 from cervispine.classification.hardware import choose_device
 from cervispine.classification.memory import TrainedOn
 from cervispine.classification.networks import build_network
-from cervispine.classification.parameters import plain_parameters
+from cervispine.classification.parameters import check_parameters
 from cervispine.exceptions import (
     BackboneNotFoundError,
     LoaderNotFoundError,
@@ -61,6 +61,9 @@ TESTED_VERSION = 1
 CARD = "README.md"
 DOMAIN = "domain.json"
 
+#: What a record says of the backbone, without which it is not known what to look for.
+BACKBONE = ("backbone", "backbone_distribution", "backbone_version")
+
 #: No configuration that cervispine writes comes near this many bytes.
 LARGEST_CONFIG = 1_000_000
 
@@ -83,7 +86,7 @@ def save_classifier(classifier: Classifier, folder: Path) -> Path:
         "class": type(classifier).__name__,
         "class_names": list(classifier.class_names),
         "intended_use": classifier.intended_use,
-        "parameters": plain_parameters(classifier, classifier.record_.get("pretrained_sha256", "")),
+        "parameters": classifier.parameters_,
         "preprocessing": classifier.preprocessor_.settings(),
         "threshold": classifier.threshold_,
         "offset": classifier.offset_,
@@ -168,12 +171,16 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
         preprocessor = Preprocessor.from_settings(config["preprocessing"])
         # A clone of it is to be trained on the same images.
         classifier = kind(**config["parameters"], preprocessor=preprocessor)
+        check_parameters(classifier)
         record, class_names = dict(config["record"]), tuple(config["class_names"])
         threshold, temperature = float(config["threshold"]), float(config["temperature"])
         offset = float(config.get("offset", 0))
         band = None if config.get("band") is None else Band.from_dict(config["band"])
-    except (TypeError, ValueError, KeyError, UsageError) as error:
+        made_with = [record[name] for name in BACKBONE]
+    except (AttributeError, TypeError, ValueError, KeyError, UsageError) as error:
         raise refused(folder, "its configuration is not what this version writes") from error
+    if not all(isinstance(each, str) for each in made_with):
+        raise refused(folder, "its record does not say by which backbone it was made")
     if class_names != classifier.class_names:
         raise refused(folder, "its classes are not those of this class")
     if not np.isfinite([threshold, offset, temperature]).all() or temperature <= 0:
@@ -185,6 +192,7 @@ def load_classifier(kind: type[C], folder: Path, *, device: str, engine: str) ->
     classifier.device_ = choose_device(device)
     classifier.module_ = network.to(classifier.device_).eval()
     classifier.preprocessor_ = preprocessor
+    classifier.parameters_ = dict(config["parameters"])
     classifier.threshold_ = threshold
     classifier.offset_ = offset
     classifier.temperature_ = temperature
