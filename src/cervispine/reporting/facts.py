@@ -144,8 +144,9 @@ def _of_models(manifest: Manifest) -> dict[str, str]:
         f"{kept}. Every network is reported, and none was chosen by the test part.",
         "ensemble": "None.",
         "threshold": f"Youden's on the validation part, before the test: {thresholds}.",
-        "imbalance": "The loss weighs both classes equally; a temperature fitted on the "
-        "validation part calibrates the probabilities.",
+        "imbalance": "The loss weighs both classes equally; the log odds of the training part are "
+        "added to the logit, and a temperature fitted on the validation part calibrates the "
+        "probabilities.",
         "updating": "None.",
         "models": "models/NAME holds weights, settings and a model card for each network.",
         "record": "manifest.json, data-manifest.json, predictions.csv and comparison.json keep "
