@@ -211,6 +211,8 @@ def read_split(
     parts = {part: cohort.where(_in_part(part_of, part)) for part in PARTS}
     if empty := [part for part in PARTS if not len(parts[part])]:
         raise LabelError(f"no patient is in {empty}", where=str(path), code="SPLIT_INVALID")
+    for one, other in itertools.combinations(PARTS, 2):
+        parts[one].refuse_leakage(parts[other])
     # Found now, and not when a network has been trained for hours and is to be tested.
     if single := [part for part in PARTS if len({study.label for study in parts[part]}) < 2]:
         raise LabelError(
@@ -219,8 +221,6 @@ def read_split(
             advice="each part needs patients of both classes",
             code="SPLIT_INVALID",
         )
-    for one, other in itertools.combinations(PARTS, 2):
-        parts[one].refuse_leakage(parts[other])
     return parts
 
 

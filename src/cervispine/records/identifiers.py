@@ -86,11 +86,11 @@ def unmatched_rows(rows: Iterable[Row], known: Collection[str]) -> Unmatched:
         Of a table with the column ``patient``.
     known
         The identifiers there are. A row is suspected only while some of them have no row, and of
-        a spreadsheet's damage only where no identifier that has a row looks like it.
+        a spreadsheet's damage only where no identifier that has a row is written like it.
     """
     rows = list(rows)
     lonely = set(known) - {row["patient"] for row in rows} - {""}
-    undamaged = not any(map(EXCEL_DAMAGE.fullmatch, set(known) - lonely))
+    usual = {_shape(identifier) for identifier in set(known) - lonely}
     looks = {_look(identifier) for identifier in lonely}
     zeros = {_without_zeros(identifier) for identifier in lonely}
     digits = {each[:EXCEL_DIGITS] for each in lonely if each.isdigit()}
@@ -105,7 +105,8 @@ def unmatched_rows(rows: Iterable[Row], known: Collection[str]) -> Unmatched:
         elif _look(identifier) in looks:
             suspects["ID_LOOKALIKE"].append(row)
         elif lonely and (
-            (undamaged and EXCEL_DAMAGE.fullmatch(identifier)) or _is_rounded(identifier, digits)
+            (EXCEL_DAMAGE.fullmatch(identifier) and _shape(identifier) not in usual)
+            or _is_rounded(identifier, digits)
         ):
             suspects["ID_EXCEL_DAMAGE"].append(row)
         else:
@@ -124,6 +125,11 @@ def _numbers(rows: Collection[Row]) -> str:
 def _without_zeros(identifier: str) -> str:
     # A column of numbers with one gap comes out of many programs as 123.0.
     return identifier.removesuffix(".0").lstrip("0")
+
+
+def _shape(identifier: str) -> str:
+    """Return how an identifier is written, whatever its digits are."""
+    return re.sub(r"[0-9]", "9", identifier)
 
 
 def _look(identifier: str) -> str:
