@@ -185,3 +185,17 @@ def test_halves_are_no_stacks_where_nothing_tells_repetitions_apart(
 )
 def test_regions(name: str, body_part: str, region: str) -> None:
     assert region_of(name, body_part) == region
+
+
+def test_where_the_best_series_cannot_be_decoded_the_next_one_is_taken(
+    tmp_path: Path, Series: Any, check: Any
+) -> None:
+    def damaged(index: int, dataset: Dataset) -> None:
+        if index == 4:
+            dataset.PixelData = bytes(len(dataset.PixelData))
+
+    Series(shape=(9, 24, 20)).write(tmp_path / "best", change=damaged)
+    Series(series="1.2.3.1.2").write(tmp_path / "next")
+    cohort = Loader().index(tmp_path)
+    assert [series.uid for series in cohort[0].series] == ["1.2.3.1.2"]
+    check(cohort, "IMAGE_DEGENERATE", "rejected", 9)

@@ -17,10 +17,10 @@ from cervispine.loading.studies import (
     drop_copies,
     group_by,
     problems_of,
-    refuse_study,
-    study_of,
+    refuse_stack,
+    series_of,
 )
-from cervispine.records import Problem, Study
+from cervispine.records import Problem, Series, Study
 
 __all__ = ["assemble"]
 
@@ -78,35 +78,70 @@ def assemble(
                 stacks.append(part)
             else:
                 refused.append(part)
-    chosen, passed_over = _choose(stacks, sequences, regions)
-    refused += passed_over
-    _refuse_missing_decoders(stack for study in chosen for stack in study)
+    groups, conflicts = _by_study(stacks)
+    refused += conflicts
+    _refuse_missing_decoders(
+        stack for group in groups for stack in choose_stacks(group, sequences, regions)[0]
+    )
     studies: list[Study] = []
-    used: set[str] = set()
-    for study in chosen:
-        try:
-            studies.append(study_of(study, limits, index))
-            used |= {header.path for stack in study for header in stack.headers}
-        except LoadError as error:
-            refused += refuse_study(study, error)
+    chosen: list[Stack] = []
+    for group in groups:
+        readable, best, more = _readable(group, sequences, regions, limits, index)
+        refused += more
+        chosen += best
+        if readable:
+            first = best[0].headers[0]
+            studies.append(
+                Study(patient=first.patient, uid=first.study_uid, series=tuple(readable))
+            )
+    used = {header.path for stack in chosen for header in stack.headers}
     return studies, [*problems_of(refused, used), *_notes(chosen)], len(used)
 
 
-def _choose(
-    stacks: Sequence[Stack], sequences: Sequence[str], regions: Sequence[str]
-) -> tuple[list[list[Stack]], list[Refusal]]:
-    chosen: list[list[Stack]] = []
+def _by_study(stacks: Sequence[Stack]) -> tuple[list[list[Stack]], list[Refusal]]:
+    groups: list[list[Stack]] = []
     refused: list[Refusal] = []
     for study in group_by(stacks, lambda stack: stack.headers[0].study_uid).values():
         if len({stack.headers[0].patient for stack in study}) > 1:
             conflict = LoadError("one study UID stands for several patients", code="UID_CONFLICT")
-            refused += refuse_study(study, conflict)
-            continue
-        best, passed_over = choose_stacks(study, sequences, regions)
-        refused += passed_over
-        if best:
-            chosen.append(best)
-    return chosen, refused
+            refused += [refuse_stack(stack, conflict) for stack in study]
+        else:
+            groups.append(study)
+    return groups, refused
+
+
+def _readable(
+    stacks: Sequence[Stack],
+    sequences: Sequence[str],
+    regions: Sequence[str],
+    limits: Limits,
+    index: NoIndex,
+) -> tuple[list[Series], Sequence[Stack], list[Refusal]]:
+    """Choose the series of one study; where one cannot be decoded, choose among the others.
+
+    Returns
+    -------
+    series : list of Series
+        One a sequence; empty when the study is refused.
+    chosen : sequence of Stack
+        What they are made of.
+    refused : list of Refusal
+        All other stacks.
+    """
+    broken: list[Refusal] = []
+    left = list(stacks)
+    while True:
+        chosen, passed_over = choose_stacks(left, sequences, regions)
+        series: list[Series] = []
+        for stack in chosen:
+            try:
+                series.append(series_of(stack, limits, index))
+            except LoadError as error:
+                broken.append(refuse_stack(stack, error))
+                left = [other for other in left if other is not stack]
+                break
+        else:
+            return series, chosen, [*broken, *passed_over]
 
 
 def _refuse_missing_decoders(stacks: Iterable[Stack]) -> None:
@@ -117,7 +152,7 @@ def _refuse_missing_decoders(stacks: Iterable[Stack]) -> None:
     refuse_missing_decoders(sorted(files.items()))
 
 
-def _notes(studies: Iterable[Sequence[Stack]]) -> list[Problem]:
+def _notes(stacks: Iterable[Stack]) -> list[Problem]:
     """Return what is to be known of series that are used all the same."""
     return [
         Problem(
@@ -127,8 +162,7 @@ def _notes(studies: Iterable[Sequence[Stack]]) -> list[Problem]:
             fate="noted",
             files=_count_files(stack),
         )
-        for study in studies
-        for stack in study
+        for stack in stacks
         for note in NOTES
         if any(note.code in header.notes for header in stack.headers)
     ]

@@ -21,9 +21,9 @@ from cervispine.loading.limits import Limits
 from cervispine.loading.pixels import fingerprint, pixels_hash
 from cervispine.loading.saved import NoIndex
 from cervispine.loading.stacks import Refusal, Stack
-from cervispine.records import Problem, Series, Study
+from cervispine.records import Problem, Series
 
-__all__ = ["choose_stacks", "drop_copies", "group_by", "problems_of", "refuse_study", "study_of"]
+__all__ = ["choose_stacks", "drop_copies", "group_by", "problems_of", "refuse_stack", "series_of"]
 
 T = TypeVar("T")
 
@@ -273,25 +273,21 @@ def _passed_over(other: _Ranked, best: _Ranked) -> Fault:
     return Fault("SERIES_PASSED_OVER", text, ignored=True)
 
 
-def study_of(stacks: Sequence[Stack], limits: Limits, index: NoIndex) -> Study:
-    """Return the study made of the stacks chosen, with a fingerprint of each one's middle slice.
+def series_of(stack: Stack, limits: Limits, index: NoIndex) -> Series:
+    """Return the series that a stack is, with a fingerprint of its middle slice.
 
     Raises
     ------
     LoadError
-        When a middle slice cannot be decoded.
+        When the middle slice cannot be decoded.
     """
-    first = stacks[0].headers[0]
-    series = []
-    for stack in stacks:
-        middle = stack.headers[len(stack.headers) // 2]
-        pixel_hash, appearance = index.facts(
-            middle.path,
-            f"fingerprint {middle.frame}",
-            functools.partial(fingerprint, Path(middle.path), middle.frame, limits),
-        )
-        series.append(_series(stack, pixel_hash, appearance))
-    return Study(patient=first.patient, uid=first.study_uid, series=tuple(series))
+    middle = stack.headers[len(stack.headers) // 2]
+    pixel_hash, appearance = index.facts(
+        middle.path,
+        f"fingerprint {middle.frame}",
+        functools.partial(fingerprint, Path(middle.path), middle.frame, limits),
+    )
+    return _series(stack, pixel_hash, appearance)
 
 
 def _series(stack: Stack, pixel_hash: str, appearance: str) -> Series:
@@ -347,7 +343,6 @@ def problems_of(refusals: Sequence[Refusal], used: Iterable[str]) -> list[Proble
     ]
 
 
-def refuse_study(stacks: Sequence[Stack], error: LoadError) -> list[Refusal]:
-    """Return the stacks of a study as refused for one reason."""
-    fault = Fault(error.code, error.what)
-    return [Refusal(headers=stack.headers, fault=fault) for stack in stacks]
+def refuse_stack(stack: Stack, error: LoadError) -> Refusal:
+    """Return a stack as refused for a reason."""
+    return Refusal(headers=stack.headers, fault=Fault(error.code, error.what))
