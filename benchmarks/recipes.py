@@ -52,7 +52,7 @@ from torch.nn import functional
 
 from cervispine import Classifier, Loader, Phantom, Preprocessor
 from cervispine.backbones import build_backbone
-from cervispine.classification.calibration import positive_probability
+from cervispine.classification.calibration import class_weights, offset_of, positive_probability
 from cervispine.classification.inputs import validation_part
 from cervispine.classification.training import WARM_UP
 
@@ -182,8 +182,8 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     random = np.random.default_rng(seed)
     truth = torch.from_numpy(training.truth)
-    counts = torch.bincount(truth, minlength=2)
-    weight = len(truth) / (2 * counts)
+    weights = class_weights(training.truth, "balanced")
+    weight = torch.tensor(weights, dtype=torch.float32)
     best, kept, epochs, began = (
         math.inf,
         copy.deepcopy(network.state_dict()),
@@ -215,7 +215,7 @@ def train(
                 average(averaged, network, recipe.average)
         epochs += 1
         judged = network if averaged is None else averaged
-        score = validation_score(recipe, judged, validation, epochs)
+        score = validation_score(recipe, judged, validation, epochs, offset_of(weights))
         if score < best:
             best, kept = score, copy.deepcopy(judged.state_dict())
     network.load_state_dict(kept)
@@ -233,14 +233,17 @@ def average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
                 mean.copy_(value)
 
 
-def validation_score(recipe: Recipe, network: nn.Module, validation: Part, epochs: int) -> float:
+def validation_score(
+    recipe: Recipe, network: nn.Module, validation: Part, epochs: int, offset: float
+) -> float:
     """Return what is least for the epoch to be kept."""
     if recipe.keep == "last":
         return -epochs
     margin = margins(network, validation.pixels)
     if recipe.keep == "auc":
         return -float(roc_auc_score(validation.truth, margin))
-    return float(log_loss(validation.truth, positive_probability(margin), labels=[0, 1]))
+    probabilities = positive_probability(margin + offset)
+    return float(log_loss(validation.truth, probabilities, labels=[0, 1]))
 
 
 def interval(values: list[float]) -> tuple[float, float]:
