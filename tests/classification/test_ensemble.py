@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from cervispine import Classifier, Cohort, Ensemble, Loader, OPLLClassifier, Preprocessor
-from cervispine.classification import Epoch, load_model
+from cervispine.classification import Epoch, explaining, load_model
 from cervispine.classification.calibration import positive_probability
 from cervispine.classification.inputs import validation_part
 from cervispine.exceptions import LeakageError, ModelFormatError, TrainingError, UsageError
@@ -206,7 +206,9 @@ def test_images_are_read_once_and_every_epoch_is_told(
     assert whole.record_["members"][0]["intake"] == whole.record_["members"][1]["intake"]
 
 
-def test_its_map_is_the_mean_of_theirs(cohort: Cohort, ensemble: Ensemble) -> None:
+def test_its_map_is_the_mean_of_theirs(
+    cohort: Cohort, ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = next(iter(cohort))
     together = ensemble.explain(study)
     maps = [each.explain(study).values for each in ensemble.members_]
@@ -220,7 +222,10 @@ def test_its_map_is_the_mean_of_theirs(cohort: Cohort, ensemble: Ensemble) -> No
     assert together.probability == pytest.approx(ensemble.predict_proba([study])[0, 1], abs=1e-9)
     assert together.threshold == ensemble.threshold_
     assert len(together.provenance["maps"]) == 2
-    # Occlusion takes from the logit, whose mean over the calibrated members decides.
+    # Occlusion takes from the logit, whose mean over the calibrated members decides. A few large
+    # patches show that as well as hundreds of small ones.
+    for name in ("PATCH", "STEP"):
+        monkeypatch.setattr(explaining, name, 30.0)
     lost = ensemble.explain(study, method="occlusion").values
     assert lost.max() > 0
     theirs = [
