@@ -31,7 +31,7 @@ demo: venv
 	$(BIN)/cervispine experiment --preset quick --out $(DEMO) $(if $(wildcard $(DEMO)/manifest.json),--resume)
 
 test: venv
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 lint: venv
 	$(BIN)/ruff format --check .
