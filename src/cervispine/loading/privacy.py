@@ -16,7 +16,7 @@ from cervispine.loading.elements import Plain, tags_of
 from cervispine.loading.parsing import Parsed
 from cervispine.records import Problem
 
-__all__ = ["IDENTITY_TAGS", "PERSON", "identity_notes", "identity_of"]
+__all__ = ["IDENTITY_TAGS", "PERSON", "identity_notes", "identity_of", "note"]
 
 #: Of the attributes that the Basic Profile removes, replaces or empties (PS3.15 table E.1-1), those
 #: that name a person, a place or a number under which others know the patient.
@@ -93,7 +93,7 @@ def identity_notes(files: Iterable[tuple[str, ...]]) -> list[Problem]:
         listed = ", ".join(f"{keyword} in {counts[keyword]}" for keyword in named)
         any_named = sum(not set(named).isdisjoint(file) for file in files)
         reason = f"neither empty nor a placeholder: {listed}"
-        problems.append(_note(code="IDENTITY_PRESENT", reason=reason, files=any_named))
+        problems.append(note(code="IDENTITY_PRESENT", reason=reason, files=any_named))
     claimed = counts[REMOVED + "YES"]
     if claimed:
         methods = ", ".join(
@@ -103,24 +103,25 @@ def identity_notes(files: Iterable[tuple[str, ...]]) -> list[Problem]:
         )
         reason = "PatientIdentityRemoved is YES, which is a claim; "
         reason += f"methods by code: {methods}" if methods else "no method is coded"
-        problems.append(_note(code="DEIDENTIFICATION_CLAIMED", reason=reason, files=claimed))
+        problems.append(note(code="DEIDENTIFICATION_CLAIMED", reason=reason, files=claimed))
     if claimed < len(files):
         denied = counts[REMOVED + "NO"]
         reason = f"PatientIdentityRemoved is NO in {denied} and absent in "
         reason += f"{len(files) - claimed - denied}"
         problems.append(
-            _note(code="DEIDENTIFICATION_UNCLAIMED", reason=reason, files=len(files) - claimed)
+            note(code="DEIDENTIFICATION_UNCLAIMED", reason=reason, files=len(files) - claimed)
         )
     if counts[PRIVATE]:
         reason = "private elements, which may hold anything, stand in the header"
-        problems.append(_note(code="PRIVATE_ELEMENTS", reason=reason, files=counts[PRIVATE]))
+        problems.append(note(code="PRIVATE_ELEMENTS", reason=reason, files=counts[PRIVATE]))
     if counts[UNSTATED]:
         reason = "BurnedInAnnotation is absent: text in the image is not ruled out"
-        problems.append(_note(code="BURNED_IN_UNSTATED", reason=reason, files=counts[UNSTATED]))
+        problems.append(note(code="BURNED_IN_UNSTATED", reason=reason, files=counts[UNSTATED]))
     return problems
 
 
-def _note(*, code: str, reason: str, files: int) -> Problem:
+def note(*, code: str, reason: str, files: int) -> Problem:
+    """Return what is to be known of files that are used all the same."""
     return Problem(code=code, reason=reason, fate="noted", files=files)
 
 

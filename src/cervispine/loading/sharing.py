@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from cervispine.loading.headers import Header
-from cervispine.loading.privacy import PERSON
+from cervispine.loading.privacy import PERSON, note
 from cervispine.records import Problem, Study
 
 __all__ = ["shared_frames", "shared_identifiers"]
@@ -33,7 +33,7 @@ def shared_frames(studies: Iterable[Study]) -> list[Problem]:
         f"{len(set().union(*sharing))} patients share {len(sharing)} FrameOfReferenceUID; a "
         "split never parts them, which leaves it little choice"
     )
-    return [Problem(code="FRAME_SHARED", reason=reason, fate="noted", files=0)]
+    return [note(code="FRAME_SHARED", reason=reason, files=0)]
 
 
 def shared_identifiers(headers: Iterable[Header]) -> list[Problem]:
@@ -48,4 +48,4 @@ def shared_identifiers(headers: Iterable[Header]) -> list[Problem]:
         f"{several} PatientID stand for headers of different birth dates or sexes; one row of "
         "labels.csv is for all of them"
     )
-    return [Problem(code="PATIENT_SHARED", reason=reason, fate="noted", files=0)]
+    return [note(code="PATIENT_SHARED", reason=reason, files=0)]

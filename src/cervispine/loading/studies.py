@@ -100,7 +100,8 @@ def _one_image(
     """
     contents = [_content(one[0].path, index) for one in by_file]
     if len(set(contents)) > 1:
-        if len({tuple(map(_decisive, one)) for one in by_file}) > 1:
+        first, *others = map(_decisive, by_file)
+        if any(other != first for other in others):
             return None
         if len({_pixels(one, limits, index) for one in by_file}) > 1:
             return None
@@ -111,14 +112,12 @@ def _one_image(
     return by_file[best]
 
 
-def _decisive(header: Header) -> str:
-    """Return all that a header says but where it lies, how it is encoded, and what is noted."""
-    return repr(
-        (
-            header.patient,
-            attrs.evolve(header, path="", transfer_syntax="", notes=(), identity=()),
-        )
-    )
+def _decisive(headers: Sequence[Header]) -> list[Header]:
+    """Return headers without where they lie, how they are encoded, and what is noted."""
+    return [
+        attrs.evolve(header, path="", transfer_syntax="", notes=(), identity=())
+        for header in headers
+    ]
 
 
 def _pixels(headers: Sequence[Header], limits: Limits, index: NoIndex) -> str:
