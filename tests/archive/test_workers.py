@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cervispine import Loader
-from cervispine.archive import infer_archive, workers
+from cervispine.archive import ArchiveRun, infer_archive, workers
 from cervispine.archive.store import Store
 from cervispine.exceptions import MissingExtraError, ResourceError
 from cervispine.phantom import PhantomCohort
@@ -98,16 +98,20 @@ def test_a_worker_that_dies_with_its_answer_is_lost_like_any_other(tmp_path: Pat
         workers._take(Answered(ZeroDivisionError()), piece, store)  # type: ignore[arg-type]
 
 
+def on_a_cluster(model: Path, archive: PhantomCohort, out: Path, *, threads: int) -> ArchiveRun:
+    """Read an archive by the worker of a scheduler that runs already."""
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=threads, processes=False, dashboard_address=None
+    ) as cluster:
+        return infer_archive(
+            model, archive.dicom, out=out, progress=False, scheduler=cluster.scheduler_address
+        )
+
+
 def test_the_workers_of_a_scheduler_that_runs_already(
     model: Path, archive: PhantomCohort, tmp_path: Path
 ) -> None:
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
-    ) as cluster:
-        run = infer_archive(
-            model, archive.dicom, out=tmp_path / "run", progress=False,
-            scheduler=cluster.scheduler_address,
-        )  # fmt: skip
+    run = on_a_cluster(model, archive, tmp_path / "run", threads=2)
     serial = infer_archive(model, archive.dicom, out=tmp_path / "serial", workers=0, progress=False)
     assert published(run.folder) == published(serial.folder)
     for name in ("predictions.csv", "manifest.json"):
@@ -126,13 +130,7 @@ def test_what_a_scheduler_cancels_is_handed_out_again(
         return wait(futures, **options)
 
     monkeypatch.setattr(distributed, "wait", wait_after_a_cancellation)
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
-        run = infer_archive(
-            model, archive.dicom, out=tmp_path / "run", progress=False,
-            scheduler=cluster.scheduler_address,
-        )  # fmt: skip
+    run = on_a_cluster(model, archive, tmp_path / "run", threads=1)
     assert cancelled
     assert run.account.done == len(published(run.folder)) == 7
 
